@@ -2,18 +2,24 @@ package refund
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
 // Alive answers when the broker last confirmed that this process may speak for
-// the delivery that it handles (monotonic), and the zero time once it may not. The
-// bridge, which owns no partition, uses none.
+// the delivery that it handles (our monotonic clock), and the zero time once it
+// may not. The bridge, which owns no partition, uses none.
 type Alive func() time.Time
+
+// ErrLapsed: the delivery is not this process's any more. What was learned is
+// recorded; the next owner publishes it.
+var ErrLapsed = errors.New("the delivery belongs to another owner now")
 
 // Noted is what became of a piece of news.
 type Noted struct {
 	Record Record // as it is now
 	Owed   bool   // a query is owed: leave a follow-up before acknowledging
+	Resend bool   // proved: the gateway has no such refund
 }
 
 // Recorder takes news to the store and to the status topic: decide, record,
@@ -21,16 +27,170 @@ type Noted struct {
 type Recorder struct {
 	Records   Records
 	Publisher Publisher
-	// Fresh bounds, from the answer of the store, when an event may still be
-	// published, and again how long the publishing may take: half a session
-	// timeout.
+	// Fresh is half a session timeout. An event is published only within it of
+	// both the script that answered it and the last sign of life, and a publish
+	// ends within it, so an event never appears long after it was true.
 	Fresh time.Duration
+	// Observe is told each new event once it is recorded. It may be nil.
+	Observe func(Record)
+	// Trouble is told each failed try of a step that is tried again: it is logged
+	// and counted there, nowhere else. It may be nil.
+	Trouble func(step string, err error)
 }
 
 // Note applies news to the record (as loaded or claimed) and returns once the
-// event, if one came of it, is durable on the status topic. News that change
-// nothing publish the newest stored event again. An error says that nothing may
-// be acknowledged: *Unavailable, or the publisher's.
+// record's newest event is durable on the status topic; news that change nothing
+// publish the stored event again, same id. A store or a topic that cannot be
+// reached is tried again until ctx ends. An error (ctx's, ErrLapsed) says that
+// nothing may be acknowledged.
+//
+// A crash between record and publish is safe: whoever is redelivered, calls back
+// again or follows up finds the stored event and publishes it.
 func (r *Recorder) Note(ctx context.Context, rec Record, news News, alive Alive) (Noted, error) {
-	return Noted{Record: rec}, nil
+	noted, err := r.record(ctx, rec, news)
+	if err != nil || noted.Resend {
+		return noted, err
+	}
+	noted.Record, err = r.Publish(ctx, noted.Record, alive)
+	return noted, err
+}
+
+// record decides and compares-and-sets until nobody came between.
+func (r *Recorder) record(ctx context.Context, rec Record, news News) (Noted, error) {
+	// The answer of a call is recorded also when the drain's bound has passed.
+	ctx, cancel := lastWord(ctx)
+	defer cancel()
+	for {
+		d := Decide(rec, news, time.Now())
+		noted := Noted{Record: rec, Owed: d.Ask, Resend: d.Resend}
+		endLease := ""
+		if news.Token != "" && rec.Token == news.Token && !d.Resend {
+			endLease = news.Token // the call, or the query, has returned
+		}
+		if !d.Write && endLease == "" {
+			return noted, nil
+		}
+		var stored Record
+		won := false
+		err := r.persist(ctx, "record", func() (err error) {
+			stored, won, err = r.Records.Record(ctx, d.Record, endLease)
+			return err
+		})
+		if err != nil {
+			return Noted{Record: rec}, err
+		}
+		if won {
+			if d.Event && r.Observe != nil {
+				r.Observe(stored)
+			}
+			noted.Record = stored
+			return noted, nil
+		}
+		rec = stored
+	}
+}
+
+// Publish writes the record's newest event to the status topic, and again for as
+// long as the store has moved on meanwhile: the last record of a key there is its
+// highest sequence.
+func (r *Recorder) Publish(ctx context.Context, rec Record, alive Alive) (Record, error) {
+	for {
+		sent, err := r.Announce(ctx, rec, alive)
+		if err != nil {
+			return rec, err
+		}
+		err = r.persist(ctx, "published", func() (err error) {
+			rec, err = r.Records.Published(ctx, sent.Key(), sent.Last.Sequence)
+			return err
+		})
+		if err != nil {
+			return sent, err
+		}
+		if rec.Last.Sequence <= sent.Last.Sequence {
+			return rec, nil
+		}
+	}
+}
+
+// Announce publishes the newest event once, and answers the record as it was
+// published: read again where it had grown too old.
+func (r *Recorder) Announce(ctx context.Context, rec Record, alive Alive) (Record, error) {
+	err := r.persist(ctx, "publish", func() (err error) {
+		if rec, err = r.fresh(ctx, rec, alive); err != nil {
+			return err
+		}
+		bounded, cancel := context.WithTimeout(ctx, r.Fresh)
+		defer cancel()
+		return r.Publisher.Publish(bounded, rec)
+	})
+	return rec, err
+}
+
+// fresh waits for a sign of life that is young enough, and asks the store again
+// where its answer is not.
+func (r *Recorder) fresh(ctx context.Context, rec Record, alive Alive) (Record, error) {
+	for {
+		if alive != nil {
+			sign := alive()
+			if sign.IsZero() {
+				return rec, ErrLapsed
+			}
+			if time.Since(sign) >= r.Fresh {
+				if err := pause(ctx, firstPause); err != nil {
+					return rec, err
+				}
+				continue
+			}
+		}
+		if time.Since(rec.Seen) < r.Fresh {
+			return rec, nil
+		}
+		again, err := r.Records.Load(ctx, rec.Key())
+		if err != nil {
+			return rec, err
+		}
+		rec = again
+	}
+}
+
+const (
+	firstPause = 50 * time.Millisecond
+	lastPause  = time.Second
+	lastWords  = 2 * time.Second
+)
+
+// persist repeats a step until it succeeds, ctx ends, or the delivery has lapsed.
+func (r *Recorder) persist(ctx context.Context, name string, step func() error) error {
+	for wait := firstPause; ; wait = min(2*wait, lastPause) {
+		err := step()
+		if err == nil || errors.Is(err, ErrLapsed) {
+			return err
+		}
+		if r.Trouble != nil {
+			r.Trouble(name, err)
+		}
+		if pause(ctx, wait) != nil {
+			return err
+		}
+	}
+}
+
+// pause waits, or ends with ctx.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// lastWord is ctx, or where that has ended a short time of its own.
+func lastWord(ctx context.Context) (context.Context, context.CancelFunc) {
+	if ctx.Err() == nil {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 }

@@ -1,0 +1,60 @@
+package refund
+
+import (
+	"context"
+	"time"
+)
+
+// query asks the gateway about a refund whose outcome is in doubt, under a lease
+// of its own, and settles what it says. Only its proof that the gateway has no
+// such refund leads to a resend.
+func (d *delivery) query(ctx context.Context, slot Slot, rec Record, held lease) Verdict {
+	news := News{
+		Source: FromQuery, Token: held.token,
+		AsOf: rec.Last.Sequence, Begun: rec.StoreTime, ResendAfter: d.account.ResendAfter,
+		Overdue: rec.StoreTime.Sub(rec.FirstSeen) >= d.ReviewAfter,
+	}
+	news.Outcome = d.timed(ctx, QueryCall, func(ctx context.Context) Outcome { return d.account.Gateway.Query(ctx, rec) })
+	slot.Done(news.Outcome)
+
+	noted, err := d.Recorder.Note(ctx, rec, news, d.Alive)
+	switch {
+	case err != nil:
+		return abandon(err)
+	case noted.Resend:
+		return d.resend(ctx, noted.Record, held)
+	default:
+		return d.after(noted.Record, noted.Owed, 0)
+	}
+}
+
+// resend sends again under the same number, within the query's lease: a new
+// attempt with a lease of its own, after another look at the order's total.
+func (d *delivery) resend(ctx context.Context, rec Record, proof lease) Verdict {
+	slot, wait := d.account.Slots.Acquire(ctx, RefundCall)
+	if wait != nil {
+		return d.followUp(rec)
+	}
+	bounded, cancel := context.WithDeadline(ctx, proof.ends)
+	defer cancel()
+	held := lease{token: proof.token, ends: time.Now().Add(d.Lease)}
+	var claimed Claimed
+	err := d.Recorder.persist(bounded, "resend", func() (err error) {
+		claimed, err = d.Claims.Resend(bounded, rec, proof.token, d.Lease)
+		return err
+	})
+	if err == nil && claimed.Answer == Yours {
+		return d.send(ctx, slot, claimed.Record, held)
+	}
+	slot.Done(Outcome{})
+	switch {
+	case ctx.Err() != nil:
+		return abandon(err)
+	case err == nil && claimed.Answer == OverTotal:
+		return d.settle(ctx, claimed.Record, News{Source: FromQuery, Token: proof.token, Outcome: Outcome{
+			Class: Rejected, Code: CodeOverOrderTotal, Message: "not sent, and other refunds have taken the order's room since",
+		}})
+	default: // the proof has lapsed with its lease
+		return d.followUp(rec)
+	}
+}

@@ -1,0 +1,79 @@
+package refund
+
+// correct replaces a final status, openly.
+func (d *decider) correct(to Status) {
+	d.become(to)
+	d.out.Record.Last.Correction = true
+}
+
+// seed makes the record of a refund that is known from a callback alone.
+func (d *decider) seed(n Notice) {
+	rec := &d.out.Record
+	rec.Request, rec.Order = n.Request, n.Order
+	rec.FirstSeen = d.now
+	rec.Holding = HoldsNothing
+}
+
+// adopt gives a record that is known from a callback alone its request. The
+// gateway is asked before anything else.
+func (d *decider) adopt(request Request) {
+	if d.before.Last.Matched || !d.before.Known() {
+		return
+	}
+	rec := &d.out.Record
+	rec.Request = request
+	rec.Doubt = rec.Last.Status.Final() // an open one is asked about in any case
+	last := rec.Last
+	d.become(last.Status)
+	rec.Last.ProviderStatus, rec.Last.ProviderRefundID = last.ProviderStatus, last.ProviderRefundID
+	rec.Last.TransactionID, rec.Last.Code, rec.Last.Message = last.TransactionID, last.Code, last.Message
+	rec.Last.OccurredAt = last.OccurredAt
+	rec.Last.Matched = true
+	d.out.Ask = true
+}
+
+// matched: a record that begins with a callback has no request yet.
+func (d *decider) matched() bool {
+	if d.before.Known() {
+		return d.before.Last.Matched
+	}
+	return d.news.Notice == nil
+}
+
+// become writes a new event.
+func (d *decider) become(status Status) {
+	rec, o := &d.out.Record, d.news.Outcome
+	occurred := o.OccurredAt
+	if occurred.IsZero() {
+		occurred = d.now
+	}
+	rec.Last = Event{
+		Sequence: d.before.NextSequence(),
+		Status:   status,
+		Source:   d.news.Source,
+		Matched:  d.matched(),
+		Attempt:  d.before.Attempt,
+
+		ProviderStatus: o.ProviderStatus, ProviderRefundID: o.ProviderRefundID, TransactionID: o.TransactionID,
+		Code: o.Code, Message: o.Message,
+		OccurredAt: occurred, RecordedAt: d.now,
+	}
+	switch {
+	case status == StatusSucceeded:
+		rec.Holding = HoldsSucceeded
+	case status.Open():
+		rec.Holding = HoldsReserved
+	default:
+		rec.Holding = HoldsNothing
+	}
+	if status.Final() {
+		rec.Request.Reason, rec.Request.Terminal = "", ""
+		if d.news.Adopt == nil {
+			rec.Doubt = false
+		}
+	}
+	if status == StatusWaiting {
+		rec.Accepted = false
+	}
+	d.out.Write, d.out.Event = true, true
+}

@@ -1,0 +1,143 @@
+package refund
+
+import (
+	"context"
+	"time"
+)
+
+// Work is one delivery: a request, or the follow-up of an open refund.
+type Work struct {
+	Request   Request
+	FollowUp  int    // 0: a request
+	Place     string // topic/partition/offset of the message
+	FirstSeen time.Time
+	Alive     Alive
+}
+
+// Handler takes one delivery to one verdict. Its steps, in this order: slot,
+// claim, publish the intent, sign, look at the lease, call, record, publish,
+// published. DESIGN.md, section 3, says what breaks without each.
+type Handler struct {
+	Accounts Accounts
+	Claims   Claims
+	Recorder *Recorder
+	Schedule Schedule
+	// Lease is how long a claim is ours. It is longer than a call with its
+	// publishing before it, and at least a session timeout.
+	Lease       time.Duration
+	ReviewAfter time.Duration
+	// Token makes a random token per claim.
+	Token func() string
+	// Called is told every call and query with what it brought. It may be nil.
+	Called func(CallReport)
+}
+
+// CallReport is one call or query at a gateway.
+type CallReport struct {
+	Merchant string
+	Provider string
+	Kind     CallKind
+	Outcome  Outcome
+	Took     time.Duration
+}
+
+// announceAfter: a wait of this length or more is told to subscribers (WAITING).
+const announceAfter = time.Minute
+
+// delivery is one Work at its account, on its way through the steps.
+type delivery struct {
+	*Handler
+	Work
+	account *Account
+}
+
+// Handle takes the delivery to its verdict. Deliveries of one order are handled
+// one after another; that is the caller's to see to, for speed alone: two at once
+// are safe.
+func (h *Handler) Handle(ctx context.Context, w Work) Verdict {
+	account, ok := h.Accounts.Account(w.Request.Merchant)
+	if !ok {
+		return dead(ReasonUnknownMerchant, "merchant %q is not in the configuration", w.Request.Merchant)
+	}
+	d := &delivery{Handler: h, Work: w, account: account}
+	kind := QueryCall
+	if w.FollowUp == 0 {
+		kind = RefundCall
+		if no := account.Gateway.Check(w.Request); no != nil {
+			return d.reject(ctx, *no)
+		}
+	}
+	slot, wait := account.Slots.Acquire(ctx, kind)
+	if wait != nil {
+		return d.park(ctx, *wait)
+	}
+	return d.claim(ctx, slot)
+}
+
+// lease is a claim's time, on our own monotonic clock, begun before the claim was
+// sent: it ends for us before it ends for the store.
+type lease struct {
+	token string
+	ends  time.Time
+}
+
+func (l lease) left() time.Duration { return time.Until(l.ends) }
+
+// claim asks the store until it answers, then goes where the answer says. The
+// slot is given back on every path.
+func (d *delivery) claim(ctx context.Context, slot Slot) Verdict {
+	patience := time.Now().Add(d.account.MaxWait)
+	for {
+		claimed, lease, err := d.take(ctx)
+		switch {
+		case err != nil:
+			slot.Done(Outcome{})
+			return d.undecided(ctx, err)
+		case claimed.Answer == Yours:
+			return d.send(ctx, slot, claimed.Record, lease)
+		case claimed.Answer == InDoubt:
+			return d.query(ctx, slot, claimed.Record, lease)
+		case claimed.Answer == Unmatched:
+			if _, err := d.Recorder.Note(ctx, claimed.Record, News{Source: FromWorker, Adopt: &d.Request}, d.Alive); err != nil {
+				slot.Done(Outcome{})
+				return d.undecided(ctx, err)
+			}
+		case claimed.Answer == NotNow && time.Now().Add(claimed.Wait).Before(patience):
+			if err := pause(ctx, claimed.Wait); err != nil {
+				slot.Done(Outcome{})
+				return abandon(err)
+			}
+		default:
+			slot.Done(Outcome{})
+			return d.unclaimed(ctx, claimed)
+		}
+	}
+}
+
+// take sends one claim until it is answered: the same token each time, so a lost
+// reply is harmless, and the lease counted from before the first try.
+func (d *delivery) take(ctx context.Context) (Claimed, lease, error) {
+	claim := Claim{
+		Request: d.Request, Provider: d.account.Provider, Order: d.account.Gateway.Order(d.Request),
+		Token: d.Token(), Lease: d.Lease, FollowUp: d.FollowUp, Place: d.Place, FirstSeen: d.FirstSeen,
+		Limits: d.account.Limits,
+	}
+	held := lease{token: claim.Token, ends: time.Now().Add(d.Lease)}
+	bounded, cancel := context.WithDeadline(ctx, held.ends)
+	defer cancel()
+	var claimed Claimed
+	err := d.Recorder.persist(bounded, "claim", func() (err error) {
+		claimed, err = d.Claims.Claim(bounded, claim)
+		return err
+	})
+	return claimed, held, err
+}
+
+// undecided: the store did not answer, so nothing is assumed: the same work once
+// more, or, where ctx has ended, by the next owner.
+func (d *delivery) undecided(ctx context.Context, err error) Verdict {
+	if ctx.Err() != nil {
+		return abandon(err)
+	}
+	return Verdict{Kind: Again, After: time.Second, Err: err}
+}

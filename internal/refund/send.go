@@ -1,0 +1,100 @@
+package refund
+
+import (
+	"context"
+	"time"
+)
+
+// send is the path of the money: intent, sign, look, call, settle. It begins with
+// a claim, or a resend, that is ours.
+//
+// A crash before the call is safe: the intent, or the claim, says that money may
+// move, and the next owner asks first. A crash after it is the same.
+func (d *delivery) send(ctx context.Context, slot Slot, rec Record, held lease) Verdict {
+	// The intent: the newest event says that money may move, on every in-sync
+	// replica, before any byte leaves. A resend publishes the stored one again.
+	announced, err := d.announce(ctx, rec, held)
+	if err != nil {
+		slot.Done(Outcome{})
+		if ctx.Err() != nil || held.left() > 0 {
+			return abandon(err) // lapsed, or draining: the next owner goes on
+		}
+		return d.settle(ctx, rec, d.unsentNews(held, "the intent could not be published in time"))
+	}
+	if announced.Token != held.token || !announced.Last.Status.Open() {
+		slot.Done(Outcome{}) // others came between: the record is theirs
+		return d.after(announced, false, 0)
+	}
+	rec = announced
+
+	call, err := d.account.Gateway.Sign(rec.Request)
+	if err != nil {
+		out := Outcome{Class: Misconfigured, Code: CodeMisconfigured, Message: err.Error()}
+		slot.Done(out)
+		return d.settle(ctx, rec, News{Source: FromWorker, Outcome: out, Token: held.token})
+	}
+
+	// The look at the lease: whoever was paused until here sends nothing. Nothing
+	// is signed again after it, so a call that leaves late is stale.
+	if held.left() < d.account.Timeout {
+		slot.Done(Outcome{})
+		return d.settle(ctx, rec, d.unsentNews(held, "the lease was too short for the call"))
+	}
+	out := d.timed(ctx, RefundCall, call)
+	slot.Done(out)
+	return d.settle(ctx, rec, News{Source: FromWorker, Outcome: out, Token: held.token})
+}
+
+// announce publishes the intent, at most until the lease ends.
+func (d *delivery) announce(ctx context.Context, rec Record, held lease) (Record, error) {
+	bounded, cancel := context.WithDeadline(ctx, held.ends)
+	defer cancel()
+	return d.Recorder.Announce(bounded, rec, d.Alive)
+}
+
+func (d *delivery) unsentNews(held lease, why string) News {
+	return News{Source: FromWorker, Token: held.token, Outcome: Outcome{Class: NotSent, Code: CodeGatewayDown, Message: why}}
+}
+
+// timed runs one call or query within the account's timeout and reports it.
+func (d *delivery) timed(ctx context.Context, kind CallKind, call Call) Outcome {
+	bounded, cancel := context.WithTimeout(ctx, d.account.Timeout)
+	defer cancel()
+	began := time.Now()
+	out := call(bounded)
+	if d.Called != nil {
+		d.Called(CallReport{Merchant: d.account.Merchant, Provider: d.account.Provider, Kind: kind, Outcome: out, Took: time.Since(began)})
+	}
+	return out
+}
+
+// settle takes a call's news to the store and the status topic, and says when
+// this refund is looked at again.
+func (d *delivery) settle(ctx context.Context, rec Record, news News) Verdict {
+	noted, err := d.Recorder.Note(ctx, rec, news, d.Alive)
+	if err != nil {
+		return abandon(err)
+	}
+	return d.after(noted.Record, noted.Owed, news.Outcome.RetryAfter)
+}
+
+// after says what a refund in this state is owed: nothing more, another try, or a
+// query.
+func (d *delivery) after(rec Record, owed bool, retry time.Duration) Verdict {
+	switch {
+	case rec.Last.Status == StatusWaiting && !rec.Doubt:
+		return later(max(retry, d.Schedule.Retry()), CauseRetry)
+	case rec.Last.Status.Final() && !rec.Doubt && !owed:
+		return done()
+	default:
+		return d.followUp(rec)
+	}
+}
+
+// followUp is the verdict that asks about an open refund later. Its number is one
+// above the one that was taken last; of several with that number the first that
+// is read goes on, the others end.
+func (d *delivery) followUp(rec Record) Verdict {
+	number := rec.FollowUp + 1
+	return Verdict{Kind: Later, After: d.Schedule.After(number), Cause: CauseFollowUp, FollowUp: number}
+}
