@@ -31,6 +31,19 @@ func (c *Client) Post(ctx context.Context, path string, body []byte) (Answer, er
 	if err := ctx.Err(); err != nil {
 		return Answer{}, &Error{Stage: BeforeDial, Err: err}
 	}
+	answer, failed := c.once(ctx, path, body)
+	if failed != nil && failed.stale && ctx.Err() == nil {
+		// A kept connection had been closed before our first byte, which is proved:
+		// this is still the first time that the body is sent.
+		answer, failed = c.once(ctx, path, body)
+	}
+	if failed != nil {
+		return Answer{}, failed
+	}
+	return answer, nil
+}
+
+func (c *Client) once(ctx context.Context, path string, body []byte) (Answer, *Error) {
 	ex := &exchange{}
 	req, err := http.NewRequestWithContext(ex.trace(ctx), http.MethodPost, c.base+path, nil)
 	if err != nil {
@@ -49,8 +62,11 @@ func (c *Client) Post(ctx context.Context, path string, body []byte) (Answer, er
 		return Answer{}, c.failed(ctx, ex, err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
+	switch {
+	case resp.StatusCode >= 300 && resp.StatusCode < 400:
 		return Answer{}, &Error{Sent: true, Stage: Redirected, Err: fmt.Errorf("answered HTTP %d, which is not followed", resp.StatusCode)}
+	case resp.StatusCode < 200: // 101: such a body would not end with the context
+		return Answer{}, &Error{Sent: true, Stage: Reading, Err: fmt.Errorf("answered HTTP %d, which was not asked for", resp.StatusCode)}
 	}
 	read, err := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer+1))
 	switch {
@@ -76,7 +92,7 @@ func (c *Client) failed(ctx context.Context, ex *exchange, err error) *Error {
 	if sent && stage < Sending {
 		stage = Sending
 	}
-	return &Error{Sent: sent, Stage: stage, Err: cause(ctx, err)}
+	return &Error{Sent: sent, Stage: stage, Err: cause(ctx, err), stale: !sent && ex.reused.Load()}
 }
 
 // cause prefers the context's own error: whether we gave up or ran out of time

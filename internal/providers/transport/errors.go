@@ -42,6 +42,8 @@ type Error struct {
 	// will.
 	Sent bool
 	Err  error
+
+	stale bool // not sent, because a kept connection was closed meanwhile
 }
 
 func (e *Error) Error() string {

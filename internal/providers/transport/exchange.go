@@ -16,6 +16,7 @@ import (
 type exchange struct {
 	owner   atomic.Pointer[watchedConn]
 	reached atomic.Int32
+	reused  atomic.Bool // the last connection had carried another exchange before
 }
 
 // sealed is the owner of an exchange that failed before its first byte.
@@ -49,6 +50,7 @@ func (ex *exchange) trace(ctx context.Context) context.Context {
 		TLSHandshakeStart: func() { ex.reach(Handshaking) },
 		GotConn: func(info httptrace.GotConnInfo) {
 			ex.reach(Sending)
+			ex.reused.Store(info.Reused)
 			if c := watched(info.Conn); c != nil {
 				c.serving.Store(ex)
 			} else {
