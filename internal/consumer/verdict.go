@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -17,6 +18,8 @@ const (
 	ReasonOrderConflict   Reason = "order_conflict"   // another order_amount or currency than the order's
 	ReasonInternal        Reason = "internal"         // three panics
 )
+
+var reasons = []Reason{ReasonUndecodable, ReasonInvalid, ReasonUnknownMerchant, ReasonConflict, ReasonOrderConflict, ReasonInternal}
 
 type verdictKind int
 
@@ -47,12 +50,20 @@ func Done() Verdict { return Verdict{kind: kindDone} }
 // Later: the message comes again after about this long (see Delays.Fit), with this cause and follow-up number. The
 // consumer writes it to the delay topic, waits for all acknowledgements, and only then counts the offset as done.
 func Later(after time.Duration, cause Cause, followUp int) Verdict {
+	if !cause.known() {
+		panic(fmt.Sprintf("consumer: %q is no cause of a delay", cause))
+	}
 	return Verdict{kind: kindLater, after: after, cause: cause, followUp: followUp}
 }
 
 // Dead: the message is a dead letter. The consumer writes it, bytes unchanged, to the dead letters, and only then counts
 // the offset as done. err goes into the header dlq-error and into the log: it must hold no secret.
-func Dead(reason Reason, err error) Verdict { return Verdict{kind: kindDead, reason: reason, err: err} }
+func Dead(reason Reason, err error) Verdict {
+	if !slices.Contains(reasons, reason) {
+		panic(fmt.Sprintf("consumer: %q is no reason of a dead letter", reason))
+	}
+	return Verdict{kind: kindDead, reason: reason, err: err}
+}
 
 // Again: the same work is run again in its place after this long; until then it holds its place in the lane and the
 // watermark, but no slot. For what stops everybody (Redis cannot be reached): the membership is kept, nothing is lost,

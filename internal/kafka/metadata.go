@@ -1,0 +1,143 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	kafkago "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol/metadata"
+)
+
+// metadata is the cluster's, of the named topics or of all, as of at most a second ago.
+func (c *Client) metadata(ctx context.Context, topics ...string) (*metadata.Response, error) {
+	answer, err := c.transport.RoundTrip(ctx, c.addr, &metadata.Request{TopicNames: topics})
+	if err != nil {
+		return nil, err
+	}
+	return answer.(*metadata.Response), nil
+}
+
+// Partitions counts a topic's partitions, as of at most a second ago. ErrNoTopic where there is none.
+func (c *Client) Partitions(ctx context.Context, topic string) (int, error) {
+	n, err := c.partitions(ctx, topic)
+	if err != nil {
+		return 0, fmt.Errorf("kafka: topic %s: %w", topic, explain(err))
+	}
+	return n, nil
+}
+
+func (c *Client) partitions(ctx context.Context, topic string) (int, error) {
+	all, err := c.metadata(ctx, topic)
+	if err != nil {
+		return 0, err
+	}
+	for i := range all.Topics {
+		if t := &all.Topics[i]; t.Name == topic {
+			if t.ErrorCode != 0 {
+				return 0, kafkago.Error(t.ErrorCode)
+			}
+			if len(t.Partitions) == 0 {
+				return 0, kafkago.LeaderNotAvailable
+			}
+			return len(t.Partitions), nil
+		}
+	}
+	return 0, kafkago.UnknownTopicOrPartition
+}
+
+// partitionsWithin asks until ctx ends: a topic may be new, the brokers may be restarting.
+func (c *Client) partitionsWithin(ctx context.Context, topic string) (int, error) {
+	for pause := firstBackoff; ; pause = min(2*pause, longestBackoff) {
+		n, err := c.partitions(ctx, topic)
+		if err == nil {
+			return n, nil
+		}
+		if ctx.Err() == nil && retriable(err) {
+			c.refresh()
+			if sleep(ctx, pause) == nil {
+				continue
+			}
+		}
+		if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
+			err = fmt.Errorf("%w: %w", ctx.Err(), err)
+		}
+		return 0, err
+	}
+}
+
+// TopicNames lists the cluster's topics (or those of Config.Topics that exist), sorted, as of at most a second ago.
+func (c *Client) TopicNames(ctx context.Context) ([]string, error) {
+	all, err := c.metadata(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("kafka: listing topics: %w", explain(err))
+	}
+	var names []string
+	for _, t := range all.Topics {
+		if t.ErrorCode == 0 && !t.IsInternal {
+			names = append(names, t.Name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// Span is what a partition holds: offsets from First up to, not including, End.
+type Span struct {
+	Partition  int
+	First, End int64
+}
+
+// Spans asks the leaders for each partition of a topic. End is the last stable offset: everything before it is decided.
+func (c *Client) Spans(ctx context.Context, topic string) ([]Span, error) {
+	n, err := c.Partitions(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	spans := make([]Span, n)
+	for i := range spans {
+		tp := TopicPartition{topic, i}
+		first, err := c.listOffset(ctx, tp, First, true)
+		if err != nil {
+			return nil, fmt.Errorf("kafka: first offset of %s: %w", tp, explain(err))
+		}
+		end, err := c.listOffset(ctx, tp, End, true)
+		if err != nil {
+			return nil, fmt.Errorf("kafka: end of %s: %w", tp, explain(err))
+		}
+		spans[i] = Span{i, first, end}
+	}
+	return spans, nil
+}
+
+// Committed answers a group's committed offsets of a topic. A partition without one is not in the answer.
+func (c *Client) Committed(ctx context.Context, group, topic string) (map[int]int64, error) {
+	n, err := c.Partitions(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	answer, err := c.api().OffsetFetch(ctx, &kafkago.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{topic: all}})
+	if err == nil {
+		err = answer.Error
+	}
+	if err != nil {
+		return nil, fmt.Errorf("kafka: committed offsets of group %s: %w", group, explain(err))
+	}
+	offsets := map[int]int64{}
+	for _, p := range answer.Topics[topic] {
+		if p.Error != nil {
+			return nil, fmt.Errorf("kafka: committed offset of group %s in %s/%d: %w", group, topic, p.Partition, explain(p.Error))
+		}
+		if p.CommittedOffset >= 0 {
+			offsets[p.Partition] = p.CommittedOffset
+		}
+	}
+	return offsets, nil
+}
+
+type topicMetadata = metadata.ResponseTopic
