@@ -1,4 +1,4 @@
-package deps
+package refundworker_test
 
 import (
 	_ "github.com/alicebob/miniredis/v2"
