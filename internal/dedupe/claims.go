@@ -1,0 +1,89 @@
+package dedupe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/refundworker/refundworker/internal/refund"
+)
+
+var answers = map[string]refund.ClaimAnswer{
+	"yours": refund.Yours, "indoubt": refund.InDoubt, "running": refund.Running, "notnow": refund.NotNow,
+	"finished": refund.Finished, "chainended": refund.ChainEnded, "unmatched": refund.Unmatched,
+	"conflict": refund.Conflict, "orderconflict": refund.OrderConflict, "overtotal": refund.OverTotal,
+	"toomany": refund.TooMany, "notyours": refund.NotYours, "missing": refund.Missing,
+}
+
+// Claim implements refund.Claims (lua/claim.lua). Errors: *refund.Unavailable.
+func (s *Store) Claim(ctx context.Context, c refund.Claim) (refund.Claimed, error) {
+	if err := checkClaim(c); err != nil {
+		return refund.Claimed{}, err
+	}
+	k, req := s.keys(c.Request.Merchant), c.Request
+	reply, err := s.run(ctx, s.scripts.claim, req.Merchant,
+		[]string{k.record(req.RefundNo), k.order(c.Order), k.rate(), k.queue()},
+		req.RefundNo, c.Token, millis(c.Lease), c.FollowUp, c.Place, req.Content(),
+		req.Amount.Minor, packCurrency(req.Amount.Currency), req.OrderAmount.Minor,
+		c.Limits.Rate, c.Limits.MaxRefundsPerOrder, millis(c.Limits.OrderInterval), c.Order,
+		packRequest(req, c.Provider, c.Order, true), stamp(c.FirstSeen), s.retention)
+	if err != nil {
+		return refund.Claimed{}, err
+	}
+	return claimed(req.Key, reply)
+}
+
+// Resend implements refund.Claims (lua/resend.lua). The proof was judged on rec:
+// where anything but follow-ups and publishing has changed it since, or the
+// store's epoch has moved on, the answer is NotYours. Errors:
+// *refund.Unavailable.
+func (s *Store) Resend(ctx context.Context, rec refund.Record, token string, lease time.Duration) (refund.Claimed, error) {
+	if token == "" {
+		return refund.Claimed{}, errors.New("dedupe: resend without a token")
+	}
+	key, k := rec.Key(), s.keys(rec.Request.Merchant)
+	reply, err := s.runAt(ctx, s.scripts.resend, key.Merchant, rec.Epoch,
+		[]string{k.record(key.RefundNo), k.order(rec.Order), k.rate()},
+		rec.Version, token, millis(lease), rec.Request.OrderAmount.Minor, s.retention)
+	var moved *movedError
+	if errors.As(err, &moved) {
+		now, err := s.Load(ctx, key)
+		return refund.Claimed{Answer: refund.NotYours, Record: now}, err
+	}
+	if err != nil {
+		return refund.Claimed{}, err
+	}
+	return claimed(key, reply)
+}
+
+func claimed(key refund.Key, reply reply) (refund.Claimed, error) {
+	answer, ok := answers[reply.word]
+	if !ok {
+		return refund.Claimed{}, fmt.Errorf("dedupe: a script answered %q", reply.word)
+	}
+	rec, err := reply.record(key)
+	return refund.Claimed{
+		Answer: answer,
+		Record: rec,
+		Wait:   time.Duration(reply.number(0)) * time.Microsecond,
+		Repeat: reply.number(1) == 1,
+	}, err
+}
+
+func checkClaim(c refund.Claim) error {
+	switch {
+	case c.Token == "":
+		return errors.New("dedupe: claim without a token")
+	case c.Order == "":
+		return errors.New("dedupe: claim without an order")
+	case c.Lease < time.Millisecond:
+		return fmt.Errorf("dedupe: claim with a lease of %s", c.Lease)
+	case c.Request.Amount.Minor <= 0 || c.Request.Amount.Minor > refund.MaxMinor || c.Request.OrderAmount.Minor > refund.MaxMinor:
+		return fmt.Errorf("dedupe: claim of %d minor units of an order of %d", c.Request.Amount.Minor, c.Request.OrderAmount.Minor)
+	}
+	if err := checkWord("token", c.Token); err != nil {
+		return err
+	}
+	return checkWord("place", c.Place)
+}

@@ -1,0 +1,76 @@
+package dedupe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/refundworker/refundworker/internal/refund"
+)
+
+// Epoch reads the merchant's epoch from its sentinel. Where there is none the
+// error is *refund.Unavailable around *ErrEpochMissing; where the server is not
+// the one that wrote it, around *ErrServerChanged, which holds it.
+func (s *Store) Epoch(ctx context.Context, merchant string) (int64, error) {
+	raw, err := s.scripts.epoch.Run(ctx, s.client, []string{s.keys(merchant).sentinel()}, 0).Slice()
+	if err != nil {
+		return 0, unavailable(err)
+	}
+	return s.sentinel(merchant, raw)
+}
+
+// Begin starts an epoch: it writes the sentinel, with the identity of the server
+// that is asked, where there is none or one with a lower epoch, and answers the
+// epoch that is stored then. The first is 0, so that sequences begin at 1. It is for a merchant that is new; after a loss the
+// Rebuild ends with its own Begin, and while one is under way this is refused
+// (ErrRebuilding).
+func (s *Store) Begin(ctx context.Context, merchant string, epoch int64) (int64, error) {
+	return s.begin(ctx, merchant, epoch, "")
+}
+
+func (s *Store) begin(ctx context.Context, merchant string, epoch int64, token string) (int64, error) {
+	if epoch < 0 || epoch > refund.MaxMinor/refund.SequenceBlock {
+		return 0, fmt.Errorf("dedupe: begin of epoch %d", epoch)
+	}
+	k := s.keys(merchant)
+	raw, err := s.scripts.begin.Run(ctx, s.client, []string{k.sentinel(), k.rebuild()}, epoch, token).Slice()
+	if err != nil {
+		return 0, unavailable(err)
+	}
+	return s.sentinel(merchant, raw)
+}
+
+// sentinel reads the answer of lua/epoch.lua and lua/begin.lua and remembers the
+// epoch.
+func (s *Store) sentinel(merchant string, raw []any) (int64, error) {
+	answer, err := parse(raw)
+	if err != nil {
+		return 0, err
+	}
+	s.epochs.Delete(merchant)
+	switch answer.word {
+	case "missing":
+		return 0, missing(merchant)
+	case "server":
+		return 0, changed(merchant, answer.value)
+	case "locked":
+		return 0, &refund.Unavailable{Why: "merchant " + merchant + " is being rebuilt", Err: ErrRebuilding}
+	case "ok":
+		epoch := answer.number(0)
+		s.epochs.Store(merchant, epoch)
+		return epoch, nil
+	}
+	return 0, fmt.Errorf("dedupe: a script answered %q", answer.word)
+}
+
+// epoch is that of the last look.
+func (s *Store) epoch(ctx context.Context, merchant string) (int64, error) {
+	if epoch, ok := s.epochs.Load(merchant); ok {
+		return epoch.(int64), nil
+	}
+	return s.Epoch(ctx, merchant)
+}
+
+// ErrRebuilding says that another process holds the merchant's rebuild, or that
+// it was lost to one. *refund.Unavailable wraps it.
+var ErrRebuilding = errors.New("another process is rebuilding it")

@@ -1,0 +1,152 @@
+-- Asks for a refund: dedupe, then the merchant's rate, then the reservation, in one step.
+--
+-- KEYS  1 sentinel  2 record  3 order  4 rate  5 queue
+-- ARGV  1 epoch  2 refund number  3 token  4 lease (ms)  5 follow-up number (0: a request)  6 place  7 content
+--       8 amount  9 currency  10 order total  11 calls a second (0: no limit)  12 most refunds of an order (0: no limit)
+--       13 order interval (ms)  14 order  15 packed request  16 first seen (ms)  17 retention (ms)
+-- Answer {word, clock, record or '', wait (us), 1 where the same token asked before}; the words are those of Go's
+--       refund.ClaimAnswer.
+-- Guarantee  'yours' is answered to one token at a time, only for a refund that was never called or surely not sent,
+--       with its amount reserved within the order's total. 'indoubt' gives the lease for a query and changes nothing
+--       else. The same token gets the same answer for as long as it is the latest.
+
+local refused = refusal()
+if refused then return refused end
+
+local member, token, lease, follow_up, place = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local content, amount, currency, total = ARGV[7], tonumber(ARGV[8]), ARGV[9], tonumber(ARGV[10])
+local per_second, most, interval, order = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV[14]
+local request, retention = ARGV[15], ARGV[17]
+
+local value = redis.call('GET', KEYS[2])
+local r = unpack_record(value)
+
+local function answer(word, wait, again) return {word, now, value or '', wait or 0, again or 0} end
+
+-- A record that came back from the status topic gets the rest of its request from the first message that has it.
+local function complete()
+  if has(r, 't') and r[CONTENT] == content then
+    r.request = request
+    set(r, 't', false)
+  end
+end
+
+local function keep(r)
+  value = pack_record(r)
+  redis.call('SET', KEYS[2], value, 'KEEPTTL')
+end
+
+local function query()
+  if per_second > 0 then
+    local g = load_rate(KEYS[4], per_second)
+    local wait = wait_for_query(KEYS[4], g)
+    if wait then return answer('notnow', wait) end
+    count_call(KEYS[4], g)
+  end
+  complete()
+  set(r, 'q', true)
+  r[TOKEN] = token
+  r[LEASE_END] = num(now_ms + lease)
+  r[VERSION] = num(r[VERSION] + 1)
+  keep(r)
+  return answer('indoubt')
+end
+
+if r then
+  if r[TOKEN] == token then
+    if has(r, 'q') then
+      if open(r) or has(r, 'd') then return answer('indoubt', 0, 1) end
+    elseif open(r) then
+      return answer('yours', 0, 1)
+    end
+  end
+
+  if follow_up == 0 then
+    if not has(r, 'm') then
+      local same = tonumber(r[AMOUNT]) == amount and r[CURRENCY] == currency and (r.order == '' or r.order == order)
+      return answer(same and 'unmatched' or 'conflict')
+    end
+    if r[CONTENT] ~= content then return answer('conflict') end
+  end
+
+  if final(r) and not has(r, 'd') then return answer('finished') end
+
+  if follow_up > 0 then
+    local taken = tonumber(r[FOLLOW_UP])
+    if follow_up < taken or follow_up == taken and r[PLACE] ~= '' and r[PLACE] ~= place then
+      return answer('chainended')
+    end
+    if follow_up > taken or r[PLACE] ~= place then
+      r[FOLLOW_UP], r[PLACE] = num(follow_up), place
+      keep(r)
+    end
+  end
+
+  if tonumber(r[LEASE_END]) > now_ms then return answer('running') end
+  if has(r, 'd') then return query() end
+  if open(r) then
+    if follow_up == 0 and has(r, 'a') then return answer('running') end
+    return query()
+  end
+  if r[CONTENT] ~= content then return answer('conflict') end
+elseif follow_up > 0 then
+  return answer('missing')
+end
+
+-- Not called yet, or surely not sent.
+local g
+if per_second > 0 then
+  g = load_rate(KEYS[4], per_second)
+  local wait = wait_for_call(KEYS[4], KEYS[5], g, member)
+  if wait then return answer('notnow', wait) end
+end
+
+local o = load_order(KEYS[3])
+if o.last > 0 and interval > 0 and o.last + interval > now_ms then
+  return answer('notnow', (o.last + interval - now_ms) * 1000)
+end
+if r then hold(o, r[HOLDING], tonumber(r[AMOUNT]), -1) end
+
+local word
+if o.count > 0 and (o.currency ~= currency or o.total > 0 and o.total ~= total) then
+  word = 'orderconflict'
+elseif o.reserved + o.succeeded + amount > total then
+  word = 'overtotal'
+elseif most > 0 and o.count >= most then
+  word = 'toomany'
+end
+if word then
+  redis.call('ZREM', KEYS[5], member)
+  return answer(word)
+end
+
+if g then
+  redis.call('ZREM', KEYS[5], member)
+  count_call(KEYS[4], g)
+end
+pin(o, total, currency, o.count)
+hold(o, 'R', amount, 1)
+o.last = now_ms
+store_order(KEYS[3], o, retention)
+
+if r then
+  complete()
+else
+  r = {'1', '0', '-', '0', '0', '0', 'm', '-', 'w', '', '0', '0', '0', '', '0', '0', '0', '0', ARGV[16],
+    '0', '', content, '0', '0'}
+  r.request = request
+end
+r.order, r.outcome = order, ''
+r[AMOUNT], r[CURRENCY] = num(amount), currency
+r[VERSION] = num(r[VERSION] + 1)
+r[SEQUENCE] = num(math.max(tonumber(r[SEQUENCE]), ARGV[1] * 1000) + 1)
+r[ATTEMPT] = num(r[ATTEMPT] + 1)
+r[EVENT_ATTEMPT] = r[ATTEMPT]
+r[STATUS], r[SOURCE], r[HOLDING], r[EPOCH] = 'P', 'w', 'R', ARGV[1]
+r[FLAGS] = has(r, 't') and 'mt' or 'm'
+r[TOKEN] = token
+r[LEASE_END] = num(now_ms + lease)
+r[CALL_END] = r[LEASE_END]
+r[RECORDED], r[OCCURRED] = num(now_ms), num(now_ms)
+keep(r)
+return answer('yours')

@@ -1,0 +1,84 @@
+-- What every script begins with: the stored forms, the sentinel, the clock.
+--
+-- KEYS[1] is always the merchant's sentinel, ARGV[1] always the epoch that the caller believes in.
+-- Every answer is a list {word, clock in microseconds, record or '', ...}; the words of a refusal are
+--   'missing'        no sentinel here: new, wiped, or the shard was lost
+--   'server', epoch  the sentinel was written under another server's identity: failed over or restarted
+--   'moved', epoch   the sentinel has another epoch than the caller
+-- and nothing is read or written then.
+--
+-- All keys of a merchant lie in one slot. Numbers are below 2^53, so a Lua double holds them exactly; they are
+-- written by num alone, since Lua's own rendering rounds at 14 digits.
+
+local function num(n) return string.format('%.0f', n) end
+
+-- The identity of the history that this server writes. It changes with every restart and every promotion of a master,
+-- so a write that a failover or a restart lost cannot go unnoticed: the comparison is part of the step itself.
+local function server()
+  local info = redis.pcall('INFO', 'replication')
+  if type(info) ~= 'string' then return '' end
+  return string.match(info, 'master_replid:(%w+)') or ''
+end
+
+local now = clock()
+local now_ms = math.floor(now / 1000)
+
+-- The refusal, or nil where the sentinel is the caller's.
+local function refusal()
+  local sentinel = redis.call('GET', KEYS[1])
+  if not sentinel then return {'missing', now, '0'} end
+  local epoch, id = string.match(sentinel, '^(%d+)|(.*)$')
+  if id ~= server() then return {'server', now, epoch} end
+  if epoch ~= ARGV[1] then return {'moved', now, epoch} end
+end
+
+-- A record is a header of HEADER fields, each followed by a bar, then the order's name, the packed request and the
+-- packed outcome of the newest event without anything between them (ORDER_LEN and REQUEST_LEN tell where they end).
+local FORMAT, VERSION, STATUS, SEQUENCE, ATTEMPT, EVENT_ATTEMPT, FLAGS, HOLDING = 1, 2, 3, 4, 5, 6, 7, 8
+local SOURCE, TOKEN, LEASE_END, CALL_END, FOLLOW_UP, PLACE, PUBLISHED, EPOCH = 9, 10, 11, 12, 13, 14, 15, 16
+local RECORDED, OCCURRED, FIRST_SEEN, AMOUNT, CURRENCY, CONTENT, ORDER_LEN, REQUEST_LEN = 17, 18, 19, 20, 21, 22, 23, 24
+local HEADER = 24
+local SHAPE = '^' .. string.rep('([^|]*)|', HEADER) .. '(.*)$'
+
+local function unpack_record(value)
+  if not value then return nil end
+  local r = {string.match(value, SHAPE)}
+  if r[FORMAT] ~= '1' then error('a record of a form that this script does not know') end
+  local rest = r[HEADER + 1]
+  local order_end = tonumber(r[ORDER_LEN])
+  local request_end = order_end + tonumber(r[REQUEST_LEN])
+  r.order = string.sub(rest, 1, order_end)
+  r.request = string.sub(rest, order_end + 1, request_end)
+  r.outcome = string.sub(rest, request_end + 1)
+  r[HEADER + 1] = nil
+  return r
+end
+
+local function pack_record(r)
+  r[ORDER_LEN] = num(#r.order)
+  r[REQUEST_LEN] = num(#r.request)
+  return table.concat(r, '|', 1, HEADER) .. '|' .. r.order .. r.request .. r.outcome
+end
+
+-- Statuses: '-' none yet, W waiting, P pending, U unknown, R review, S succeeded, F failed, J rejected.
+local function final(r) return r[STATUS] == 'S' or r[STATUS] == 'F' or r[STATUS] == 'J' end
+local function open(r) return r[STATUS] == 'P' or r[STATUS] == 'U' or r[STATUS] == 'R' end
+
+-- Flags: m matched, c correction, f order fully refunded (these three belong to the event), a accepted, d doubt,
+-- q the lease is for a query, t the request came back from the status topic and lacks what that does not tell.
+local function has(r, flag) return string.find(r[FLAGS], flag, 1, true) ~= nil end
+local function set(r, flag, on)
+  if has(r, flag) == on then return end
+  if on then r[FLAGS] = r[FLAGS] .. flag else r[FLAGS] = string.gsub(r[FLAGS], flag, '') end
+end
+
+-- Stores a record: for ever while it is open, for the retention once it is final.
+local function store(key, r, retention)
+  local value = pack_record(r)
+  if final(r) then
+    redis.call('SET', key, value, 'PX', retention)
+  else
+    redis.call('SET', key, value)
+  end
+  return value
+end

@@ -1,0 +1,61 @@
+-- Begins another attempt after a query proved that the gateway has no such refund.
+--
+-- KEYS  1 sentinel  2 record  3 order  4 rate
+-- ARGV  1 epoch  2 version on which the proof was judged  3 token  4 lease (ms)  5 order total  6 retention (ms)
+-- Answer {word, clock, record or '', 0, 1 where the same step was taken before}; the words: yours, notyours, overtotal
+-- Guarantee  'yours' only where nothing has changed since the proof, the token is still the latest and its lease still
+--       runs, and the order has room. An open refund keeps its event, to be published once more; one that was only
+--       waiting (and in doubt) gets a PENDING event. The call counts at the merchant's rate, but does not wait for it.
+
+local refused = refusal()
+if refused then return refused end
+
+local version, token, lease = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+local value = redis.call('GET', KEYS[2])
+local r = unpack_record(value)
+if not r or r[TOKEN] ~= token then return {'notyours', now, value or ''} end
+if tonumber(r[VERSION]) == version + 1 and open(r) and not has(r, 'q') then return {'yours', now, value, 0, 1} end
+
+local waiting = r[STATUS] == 'W' and has(r, 'd')
+if tonumber(r[VERSION]) ~= version or not has(r, 'q') or tonumber(r[LEASE_END]) <= now_ms or not (open(r) or waiting) then
+  return {'notyours', now, value}
+end
+
+local o, amount, total = load_order(KEYS[3]), tonumber(r[AMOUNT]), tonumber(ARGV[5])
+hold(o, r[HOLDING], amount, -1)
+if o.count > 0 and o.total > 0 then total = o.total end
+if o.reserved + o.succeeded + amount > total then return {'overtotal', now, value} end
+pin(o, total, r[CURRENCY], o.count)
+hold(o, 'R', amount, 1)
+o.last = now_ms
+store_order(KEYS[3], o, ARGV[6])
+
+r[VERSION] = num(version + 1)
+r[ATTEMPT] = num(r[ATTEMPT] + 1)
+r[HOLDING] = 'R'
+r[LEASE_END] = num(now_ms + lease)
+r[CALL_END] = r[LEASE_END]
+set(r, 'a', false)
+set(r, 'd', false)
+set(r, 'q', false)
+if waiting then
+  r[STATUS], r[SOURCE], r[EPOCH], r.outcome = 'P', 'w', ARGV[1], ''
+  r[SEQUENCE] = num(math.max(tonumber(r[SEQUENCE]), ARGV[1] * 1000) + 1)
+  r[EVENT_ATTEMPT] = r[ATTEMPT]
+  r[RECORDED], r[OCCURRED] = num(now_ms), num(now_ms)
+  set(r, 'c', false)
+  set(r, 'f', false)
+end
+
+local rate = redis.call('GET', KEYS[4])
+if rate then
+  local tat, rest, interval = string.match(rate, '^(%d+)|(%d+|%d+)|(%d+)$')
+  local left = redis.call('PTTL', KEYS[4])
+  tat = math.max(now, tonumber(tat)) + tonumber(interval)
+  redis.call('SET', KEYS[4], num(tat) .. '|' .. rest .. '|' .. interval,
+    'PX', num(math.max(left, math.ceil((tat - now) / 1000) + 1000)))
+end
+
+value = pack_record(r)
+redis.call('SET', KEYS[2], value)
+return {'yours', now, value, 0, 0}

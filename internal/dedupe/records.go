@@ -1,0 +1,72 @@
+package dedupe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/refundworker/refundworker/internal/refund"
+)
+
+// Load implements refund.Records (lua/load.lua). Errors: *refund.Unavailable.
+func (s *Store) Load(ctx context.Context, key refund.Key) (refund.Record, error) {
+	reply, err := s.run(ctx, s.scripts.load, key.Merchant, []string{s.keys(key.Merchant).record(key.RefundNo)})
+	if err != nil {
+		return refund.Record{}, err
+	}
+	return reply.record(key)
+}
+
+// Record implements refund.Records (lua/record.lua). What only scripts write is
+// taken from what is stored: Token, LeaseEnd, CallEnd, FollowUp, Place and
+// Published of next do not count. Where the epoch has moved on since next was
+// answered, the version has too. Errors: *refund.Unavailable.
+func (s *Store) Record(ctx context.Context, next refund.Record, endLease string) (refund.Record, bool, error) {
+	if err := checkRecord(next); err != nil {
+		return refund.Record{}, false, err
+	}
+	key, k := next.Key(), s.keys(next.Request.Merchant)
+	reply, err := s.runAt(ctx, s.scripts.record, key.Merchant, next.Epoch,
+		[]string{k.record(key.RefundNo), k.order(next.Order)},
+		next.Version, pack(next), endLease, next.Request.OrderAmount.Minor, s.retention, k.orders())
+	var moved *movedError
+	if errors.As(err, &moved) {
+		now, err := s.Load(ctx, key)
+		return now, false, err
+	}
+	if err != nil {
+		return refund.Record{}, false, err
+	}
+	rec, err := reply.record(key)
+	if err == nil && reply.word == "bad" {
+		err = fmt.Errorf("dedupe: record of %s: event %d differs from the stored %d without a higher sequence",
+			key, next.Last.Sequence, rec.Last.Sequence)
+	}
+	return rec, err == nil && reply.word == "ok", err
+}
+
+// Published implements refund.Records (lua/published.lua). Errors:
+// *refund.Unavailable.
+func (s *Store) Published(ctx context.Context, key refund.Key, sequence int64) (refund.Record, error) {
+	reply, err := s.run(ctx, s.scripts.published, key.Merchant, []string{s.keys(key.Merchant).record(key.RefundNo)}, sequence)
+	if err != nil {
+		return refund.Record{}, err
+	}
+	return reply.record(key)
+}
+
+func checkRecord(next refund.Record) error {
+	key := next.Key()
+	switch {
+	case next.Last.Sequence <= 0 || next.Last.Sequence > refund.MaxMinor:
+		return fmt.Errorf("dedupe: record of %s with sequence %d", key, next.Last.Sequence)
+	case next.Request.Amount.Minor <= 0 || next.Request.Amount.Minor > refund.MaxMinor || next.Request.OrderAmount.Minor > refund.MaxMinor:
+		return fmt.Errorf("dedupe: record of %s with %d minor units of an order of %d", key, next.Request.Amount.Minor, next.Request.OrderAmount.Minor)
+	case next.Last.Status == refund.StatusNone || statusLetters[next.Last.Status] == 0 || sourceLetters[next.Last.Source] == 0:
+		return fmt.Errorf("dedupe: record of %s with status %q from %q", key, next.Last.Status, next.Last.Source)
+	}
+	if err := checkWord("currency", next.Request.Amount.Currency.Code); err != nil {
+		return err
+	}
+	return nil
+}
