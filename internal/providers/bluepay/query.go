@@ -21,10 +21,9 @@ type queryParam struct {
 // number, which never proves that there is none.
 //
 // NotFound is answered only where code 10000 comes with a list, empty or not, in
-// which every refund is of our payment and none has our number, and where the
-// gateway never gave ours a number before. An object in place of the list (another table of
-// the page has one), no data at all, a code such as 21006, an entry that cannot be
-// read: each leaves it open.
+// which every refund is of our payment and none has our number. An object in
+// place of the list (another table of the page has one), no data at all, a code
+// such as 21006, an entry that cannot be read: each leaves it open.
 func (g *Gateway) Query(ctx context.Context, rec refund.Record) refund.Outcome {
 	param := queryParam{OriginalTransactionID: rec.Request.TransactionID, Timestamp: g.stamp()}
 	if param.OriginalTransactionID == "" {
@@ -124,8 +123,6 @@ func (g *Gateway) find(items []item, proof bool, rec refund.Record) refund.Outco
 		return found
 	case !proof || !ofOurPayment:
 		open.Message = "the answer is about another refund"
-	case rec.Last.ProviderRefundID != "":
-		open.Message = "the gateway gave this refund a number before and does not list it now"
 	default:
 		open.Class = refund.NotFound
 	}
