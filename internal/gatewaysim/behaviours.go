@@ -6,8 +6,7 @@ import (
 )
 
 // Behaviour is a named script. With Config.MagicAmounts a refund of exactly
-// Amount minor units shows it; a Generator's rates and the control page name
-// it.
+// Amount minor units shows it, and a Generator's rates name it.
 type Behaviour struct {
 	// Amount in minor units: 90001 is 900.01.
 	Amount int64

@@ -18,6 +18,10 @@ func (s *Sim) bluepayQuery(w http.ResponseWriter, r *http.Request) {
 		s.bluepayRefuse(w, r, a, violate(blueBadParam, "originalTransactionId or refundTransactionId is needed"))
 		return
 	}
+	if original != "" && s.cfg.KnownSalesOnly && !a.knows(original) {
+		s.bluepayRefuse(w, r, a, violate(blueNotFound, "originalTransactionId %q is not known", original))
+		return
+	}
 	asked := a.askedAbout(original, id)
 	var step Step
 	var scripted *refund
@@ -51,6 +55,12 @@ func (s *Sim) bluepayQuery(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.bluepayWrite(w, r, step, "", "", items)
 	}
+}
+
+func (a *account) knows(order string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.sales[order] != nil
 }
 
 // askedAbout answers the refunds that a query is about, lost ones too, and

@@ -36,7 +36,15 @@ func (s *Sim) ListenWith(addr string, h http.Handler) (*Server, error) {
 	if s.closed() {
 		return nil, errors.New("gatewaysim: closed")
 	}
-	srv := &Server{sim: s, addr: addr, handler: h, failed: make(chan error, 1)}
+	// Close waits for handlers as well, which http.Server.Close does not.
+	counted := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.enter() {
+			panic(http.ErrAbortHandler)
+		}
+		defer s.work.Done()
+		h.ServeHTTP(w, r)
+	})
+	srv := &Server{sim: s, addr: addr, handler: counted, failed: make(chan error, 1)}
 	if err := srv.open(); err != nil {
 		return nil, err
 	}
@@ -173,12 +181,15 @@ func (s *Sim) Accept() error {
 	return errors.Join(errs...)
 }
 
-// RefuseFor refuses connections for d.
+// RefuseFor refuses connections for d. Where an address was taken by somebody
+// else meanwhile, Refusals says so.
 func (s *Sim) RefuseFor(d time.Duration) {
 	s.Refuse()
 	s.after(d, func() {
-		if err := s.Accept(); err != nil {
-			s.refusals.add(Refusal{Time: s.clock.Now(), Reason: err.Error()})
-		}
+		s.spawn(func() {
+			if err := s.Accept(); err != nil {
+				s.refusals.add(Refusal{Time: s.clock.Now(), Reason: err.Error()})
+			}
+		})
 	})
 }

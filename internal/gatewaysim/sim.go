@@ -24,8 +24,8 @@ type Sim struct {
 	base  context.Context // ends with Close
 	end   context.CancelFunc
 	done  <-chan struct{}
-	start sync.RWMutex   // orders spawn before or after Close
-	work  sync.WaitGroup // calls of Transport and callbacks on the wire
+	start sync.RWMutex   // orders enter before or after Close
+	work  sync.WaitGroup // calls being answered and callbacks on the wire
 }
 
 // New makes the gateways. Close ends them. The error names every merchant
@@ -101,14 +101,27 @@ func (s *Sim) after(d time.Duration, f func()) {
 	})
 }
 
-// spawn runs f in a goroutine that Close waits for; false where it is closed.
-func (s *Sim) spawn(f func()) bool {
+// enter counts work that Close waits for, until work.Done; false where it is
+// closed.
+func (s *Sim) enter() bool {
 	s.start.RLock()
 	defer s.start.RUnlock()
 	if s.closed() {
 		return false
 	}
-	s.work.Go(f)
+	s.work.Add(1)
+	return true
+}
+
+// spawn runs f in a goroutine that Close waits for; false where it is closed.
+func (s *Sim) spawn(f func()) bool {
+	if !s.enter() {
+		return false
+	}
+	go func() {
+		defer s.work.Done()
+		f()
+	}()
 	return true
 }
 
