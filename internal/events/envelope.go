@@ -82,7 +82,7 @@ func openStructured(doc, media string, headers []Header, wantType string) (envel
 		err = s.end()
 	}
 	if err != nil {
-		return envelope{}, undecodable("not JSON: %v", err)
+		return envelope{}, undecodable("no readable JSON: %v", err)
 	}
 	attribute := func(name string) string { return attributes[name] }
 	if err := checkAttributes(attribute, wantType); err != nil {

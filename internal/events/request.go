@@ -89,7 +89,7 @@ func decode(value []byte, headers []Header) (refund.Request, []Problem, error) {
 	}
 	fields, problems, err := readFields(env.data)
 	if err != nil {
-		return refund.Request{}, nil, undecodable("not JSON: %v", err)
+		return refund.Request{}, nil, undecodable("no readable JSON: %v", err)
 	}
 	c := checker{fields: fields, problems: problems}
 	req := c.request()

@@ -106,11 +106,11 @@ func TestDecodeRequestUndecodable(t *testing.T) {
 		headers []Header
 		want    string
 	}{
-		"empty":                      {"", nil, "not JSON"},
-		"no JSON":                    {"refund", nil, "not JSON"},
-		"cut off":                    {contractRequest[:100], nil, "not JSON"},
+		"empty":                      {"", nil, "no readable JSON"},
+		"no JSON":                    {"refund", nil, "no readable JSON"},
+		"cut off":                    {contractRequest[:100], nil, "no readable JSON"},
 		"two documents":              {contractRequest + contractRequest, nil, "more after the end"},
-		"byte order mark":            {"\ufeff" + contractRequest, nil, "not JSON"},
+		"byte order mark":            {"\ufeff" + contractRequest, nil, "no readable JSON"},
 		"not UTF-8":                  {strings.Replace(contractRequest, "test", "te\xffst", 1), nil, "not UTF-8"},
 		"UTF-16":                     {"\xff\xfe{\x00}\x00", nil, "not UTF-8"},
 		"half a surrogate":           {`{"x":"\ud800"}`, nil, "half a surrogate"},
@@ -118,7 +118,7 @@ func TestDecodeRequestUndecodable(t *testing.T) {
 		"twice, escaped":             {`{"am\u006funt":"0.01",` + contractRequest[1:], nil, "a key stands twice"},
 		"twice, unknown":             {`{"x":1,"x":1,` + contractRequest[1:], nil, "a key stands twice"},
 		"twice, deep":                {`{"x":[{"y":{"z":1,"a":2,"z":1}}],` + contractRequest[1:], nil, "a key stands twice"},
-		"comment":                    {"{/**/}", nil, "not JSON"},
+		"comment":                    {"{/**/}", nil, "no readable JSON"},
 		"wrong type":                 {contractRequest, binary("ce_type", "refund.requested.v2"), "no CloudEvent of type refund.requested.v1"},
 		"status on the wrong topic":  {contractRequest, binary("ce_type", TypeStatus), "no CloudEvent of type refund.requested.v1"},
 		"wrong specversion":          {contractRequest, binary("ce_specversion", "0.3"), "specversion 1.0"},
@@ -135,7 +135,7 @@ func TestDecodeRequestUndecodable(t *testing.T) {
 		"structured, two data":       {structured(`"data":{},"data_base64":"e30="`), structuredHeaders, "data and data_base64"},
 		"structured, no base64":      {structured(`"data_base64":"%%"`), structuredHeaders, "no Base64"},
 		"structured, XML":            {structured(`"datacontenttype":"application/xml","data":"<a/>"`), structuredHeaders, "no JSON"},
-		"structured, no data at all": {structured(`"x":1`), structuredHeaders, "not JSON"},
+		"structured, no data at all": {structured(`"x":1`), structuredHeaders, "no readable JSON"},
 		"too deep":                   {strings.Repeat("[", 20000), nil, "nested too deeply"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -38,15 +38,21 @@ func DecodeStatus(value []byte, headers []Header) (Status, error) {
 		return Status{}, failed
 	}
 	r := statusReader{scanner: scanner{doc: env.data}}
-	if r.peek() != kindObject {
-		return Status{}, &Error{Reason: Invalid, Problems: []Problem{{What: "not a JSON object"}}}
+	object := r.peek() == kindObject
+	var err error
+	if object {
+		err = r.object(r.member)
+	} else {
+		err = r.skip()
 	}
-	err := r.object(r.member)
 	if err == nil {
 		err = r.end()
 	}
 	if err != nil {
-		return Status{}, undecodable("not JSON: %v", err)
+		return Status{}, undecodable("no readable JSON: %v", err)
+	}
+	if !object {
+		return Status{}, &Error{Reason: Invalid, Problems: []Problem{{What: "not a JSON object"}}}
 	}
 	r.finish()
 	if len(r.problems) > 0 {
