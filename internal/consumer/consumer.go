@@ -15,6 +15,10 @@ package consumer
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -80,4 +84,113 @@ type Metrics struct {
 // Writer is what the consumer needs of kafka.Producer: nil means that all records are acknowledged.
 type Writer interface {
 	Write(ctx context.Context, records ...kafka.Record) error
+}
+
+// Consumer is a member of a consumer group. Make it by New, then Run it once.
+type Consumer struct {
+	cfg     Config
+	handler Handler
+	writer  Writer
+	delayer *Delayer
+	lanes   *lanes
+	delayOf map[string]time.Duration // by topic; the requests have none
+	source  func(tp kafka.TopicPartition, offset int64, delayed bool) source
+	group   *kafka.Group
+
+	joined         atomic.Bool // at least once
+	mu             sync.Mutex
+	session        *session
+	withoutSession time.Time
+	joinTrouble    error
+}
+
+// New checks the configuration. It does not dial. The client and the writer are closed by the caller, after Run has ended.
+func New(client *kafka.Client, writer Writer, handler Handler, cfg Config) (*Consumer, error) {
+	c, err := newConsumer(writer, handler, cfg)
+	if err != nil {
+		return nil, err
+	}
+	c.source = func(tp kafka.TopicPartition, offset int64, delayed bool) source {
+		opts := kafka.FetchOptions{MaxBytes: requestFetch}
+		if delayed {
+			opts.MaxBytes = delayFetch
+		}
+		return client.Fetcher(tp, offset, opts)
+	}
+	topics := []string{c.cfg.Topics.Requests}
+	for _, d := range c.cfg.Delays {
+		topics = append(topics, c.cfg.Topics.Delay(d))
+	}
+	c.group, err = client.Group(kafka.GroupConfig{ID: c.cfg.Group, Topics: topics, SessionTimeout: c.cfg.SessionTimeout,
+		DrainTimeout: c.cfg.DrainTimeout + hardStopGrace + commitTimeout, OnError: c.joinFailed})
+	return c, err
+}
+
+func newConsumer(writer Writer, handler Handler, cfg Config) (*Consumer, error) {
+	switch {
+	case cfg.Group == "" || cfg.Topics.Requests == "" || cfg.Topics.DeadLetters == "" || cfg.Topics.DelayPrefix == "":
+		return nil, errors.New("consumer: group and topics must be named")
+	case cfg.MaxInFlight < 0 || cfg.SessionTimeout < 0 || cfg.DrainTimeout < 0 || cfg.StuckAfter < 0:
+		return nil, errors.New("consumer: a limit is negative")
+	case cfg.OnOutOfRange != "" && cfg.OnOutOfRange != OutOfRangeAlarm && cfg.OnOutOfRange != OutOfRangeEarliest:
+		return nil, fmt.Errorf("consumer: on_out_of_range is %q, not alarm or earliest", cfg.OnOutOfRange)
+	}
+	if _, err := NewDelays(cfg.Delays...); err != nil {
+		return nil, err
+	}
+	orElse(&cfg.MaxInFlight, 512)
+	orElse(&cfg.SessionTimeout, 10*time.Second)
+	orElse(&cfg.DrainTimeout, 15*time.Second)
+	orElse(&cfg.StuckAfter, 2*time.Minute)
+	c := &Consumer{cfg: cfg, handler: handler, writer: writer, delayer: NewDelayer(writer, cfg.Topics, cfg.Delays),
+		lanes: newLanes(cfg.MaxInFlight, cfg.Metrics.InFlight), delayOf: map[string]time.Duration{}}
+	for _, d := range cfg.Delays {
+		c.delayOf[cfg.Topics.Delay(d)] = d
+	}
+	return c, nil
+}
+
+func orElse[T comparable](value *T, otherwise T) {
+	var zero T
+	if *value == zero {
+		*value = otherwise
+	}
+}
+
+// Run joins the group and works until ctx ends, then drains (see Config.DrainTimeout), commits, leaves, and returns nil.
+// Trouble with the brokers does not end it: Ready and the log tell.
+func (c *Consumer) Run(ctx context.Context) error {
+	watched := make(chan struct{})
+	watching, stop := context.WithCancel(ctx)
+	go func() {
+		defer close(watched)
+		c.watch(watching)
+	}()
+	defer func() { stop(); <-watched }()
+	return c.group.Run(ctx, func(ctx context.Context, gen *kafka.Generation) error {
+		return c.work(ctx, gen, gen.Assigned)
+	})
+}
+
+// work is one generation.
+func (c *Consumer) work(ctx context.Context, gen generation, assigned []kafka.Assignment) error {
+	s := c.newSession(gen, assigned)
+	c.setSession(s)
+	defer c.setSession(nil)
+	c.cfg.Log.Info().Int("partitions", len(assigned)).Msg("partitions assigned")
+	return s.run(ctx)
+}
+
+func (c *Consumer) setSession(s *session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.session, c.withoutSession, c.joinTrouble = s, time.Now(), nil
+	c.joined.Store(true)
+}
+
+func (c *Consumer) joinFailed(err error) {
+	c.mu.Lock()
+	c.joinTrouble = err
+	c.mu.Unlock()
+	c.cfg.Log.Warn().Err(err).Msg("joining the group; trying again")
 }

@@ -70,6 +70,19 @@ func (f *Fetcher) End() int64 { return f.end }
 // SeekTo makes the next Fetch begin at offset, First or End.
 func (f *Fetcher) SeekTo(offset int64) { f.offset = offset }
 
+// Resolve turns First or End into an offset, so that Offset tells it before the first Fetch. It tries until ctx ends.
+func (f *Fetcher) Resolve(ctx context.Context) error {
+	if f.offset >= 0 {
+		return nil
+	}
+	at, err := f.client.offsetWithin(ctx, f.tp, f.offset)
+	if err != nil {
+		return fmt.Errorf("kafka: where to begin in %s: %w", f.tp, explain(err))
+	}
+	f.offset = at
+	return nil
+}
+
 // Fetch returns the next records, or none when MaxWait went by without any. Short trouble (a restarting broker, a moved
 // leader) is ridden out inside, with new metadata and growing pauses; trouble of more than five seconds is returned, and
 // calling again is right. OutOfRangeError is returned at once and stays until SeekTo; CorruptError comes after several tries.

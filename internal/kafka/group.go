@@ -32,9 +32,10 @@ type Assignment struct {
 // Group is a membership in a consumer group, on kafka-go's ConsumerGroup and Generation. Not on its Reader with a
 // GroupID: after a rebalance that one commits for partitions it lost, and moves the committed offset back.
 type Group struct {
-	client *Client
-	cfg    GroupConfig
-	counts map[string]int // partitions of the topics as of before the last join
+	client     *Client
+	cfg        GroupConfig
+	watchEvery time.Duration  // between two looks for new partitions
+	counts     map[string]int // partitions of the topics as of before the last join
 }
 
 const (
@@ -53,7 +54,7 @@ func (c *Client) Group(cfg GroupConfig) (*Group, error) {
 	case cfg.SessionTimeout <= 0 || cfg.DrainTimeout <= 0:
 		return nil, errors.New("kafka: a group needs a session timeout and a drain timeout")
 	}
-	return &Group{client: c, cfg: cfg}, nil
+	return &Group{client: c, cfg: cfg, watchEvery: partitionInterval}, nil
 }
 
 // Run joins and calls work for each generation, one after another, until ctx ends or work returns an error. The ctx of
@@ -61,7 +62,8 @@ func (c *Client) Group(cfg GroupConfig) (*Group, error) {
 // is under way, commit, and return. It stays a member meanwhile; at a rebalance kafka-go's heartbeats have stopped, so
 // that only commits (each 300 ms, say) keep it one. If work returns nil before that, the group is joined anew.
 //
-// When ctx ends, Run leaves the group after work has returned, so that the others take over at once, and returns nil.
+// When ctx ends, Run leaves the group after work has returned, so that the others take over at once, and returns nil. While
+// the group is rebalancing that takes until the others have drained: only then does the broker answer.
 // Trouble with the brokers never ends Run: it joins again and again, and tells OnError.
 func (g *Group) Run(ctx context.Context, work func(context.Context, *Generation) error) error {
 	members, err := kafkago.NewConsumerGroup(g.consumerGroup())
@@ -187,7 +189,7 @@ func (g *Group) partitionCounts(ctx context.Context) map[string]int {
 // looks twice, so that the brokers have told one another by the time the group's leader asks one of them.
 func (g *Group) watchPartitions(ctx context.Context, rebalance func()) {
 	seen := false
-	for sleep(ctx, partitionInterval) == nil {
+	for sleep(ctx, g.watchEvery) == nil {
 		grown := false
 		for topic, n := range g.partitionCounts(ctx) {
 			grown = grown || n > g.counts[topic]

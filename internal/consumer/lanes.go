@@ -1,0 +1,222 @@
+package consumer
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// lanes run tasks: those of one lane one after another in the order of their arrival, those of different lanes side by
+// side up to a maximum. A task that rests (it waits for its next try) holds its lane, but none of the running places.
+// Lanes outlive generations: a work that did not end in the drain keeps its lane, so that the next generation's work of
+// the same lane waits for it.
+type lanes struct {
+	max     int
+	changed func(running int) // told under the mutex; may be nil
+
+	mu      sync.Mutex
+	byKey   map[laneKey]*lane
+	unnamed uint64
+	ready   []*lane // those with a task that may run; each once
+	running int
+	owners  map[any]*owner // of tasks that run, or that were dropped and still run
+}
+
+// laneKey tells lanes apart: by their name, or by a number where they have none.
+type laneKey struct {
+	name   string
+	number uint64
+}
+
+// lane is a queue whose head runs, rests, or waits for a running place. It is forgotten when it is empty.
+type lane struct {
+	key   laneKey
+	queue []*task
+	busy  bool        // the head runs
+	wake  *time.Timer // set while the head rests
+	since time.Time   // when the head began to run, rest or wait
+	until time.Time   // the end of its rest
+}
+
+// task is what lanes run. owner is whom drop asks for.
+type task struct {
+	owner any
+	// step is one try. It says whether the task is finished, and if not, how long it rests before the next try.
+	step func() (finished bool, rest time.Duration)
+	of   *delivering // what it is about, for the watchdog
+}
+
+type owner struct {
+	running int
+	idle    chan struct{} // set by drop, closed when none runs
+}
+
+func newLanes(maxRunning int, changed func(int)) *lanes {
+	return &lanes{max: maxRunning, changed: changed, byKey: map[laneKey]*lane{}, owners: map[any]*owner{}}
+}
+
+// add queues a task behind the others of its lane. An empty name is a lane of its own.
+func (l *lanes) add(name string, t *task) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	key := laneKey{name: name}
+	if name == "" {
+		l.unnamed++
+		key.number = l.unnamed
+	}
+	one := l.byKey[key]
+	if one == nil {
+		one = &lane{key: key}
+		l.byKey[key] = one
+	}
+	one.queue = append(one.queue, t)
+	if len(one.queue) == 1 {
+		l.makeReady(one)
+		l.start()
+	}
+}
+
+func (l *lanes) makeReady(one *lane) {
+	one.wake, one.since = nil, time.Now()
+	l.ready = append(l.ready, one)
+}
+
+// start runs the heads of ready lanes while there are places.
+func (l *lanes) start() {
+	for l.running < l.max && len(l.ready) > 0 {
+		one := l.ready[0]
+		l.ready[0] = nil
+		l.ready = l.ready[1:]
+		if len(one.queue) == 0 {
+			continue // dropped while it waited
+		}
+		one.busy, one.since = true, time.Now()
+		head := one.queue[0]
+		if l.owners[head.owner] == nil {
+			l.owners[head.owner] = &owner{}
+		}
+		l.owners[head.owner].running++
+		l.count(+1)
+		go l.run(one, head)
+	}
+}
+
+// run does one step of the lane's head and decides what the lane does next.
+func (l *lanes) run(one *lane, head *task) {
+	finished, rest := head.step()
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	one.busy = false
+	l.count(-1)
+	of := l.owners[head.owner]
+	if of.idle != nil {
+		finished = true // dropped: no next try here
+	}
+	if of.running--; of.running == 0 {
+		delete(l.owners, head.owner)
+		if of.idle != nil {
+			close(of.idle)
+		}
+	}
+	if finished {
+		one.queue[0] = nil
+		one.queue = one.queue[1:]
+	}
+	switch {
+	case len(one.queue) == 0:
+		delete(l.byKey, one.key)
+	case finished || rest <= 0:
+		l.makeReady(one)
+	default:
+		l.rest(one, rest)
+	}
+	l.start()
+}
+
+// rest makes the lane ready after d.
+func (l *lanes) rest(one *lane, d time.Duration) {
+	one.since = time.Now()
+	one.until = one.since.Add(d)
+	var wake *time.Timer
+	wake = time.AfterFunc(d, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if one.wake == wake { // not dropped meanwhile
+			l.makeReady(one)
+			l.start()
+		}
+	})
+	one.wake = wake
+}
+
+func (l *lanes) count(by int) {
+	l.running += by
+	if l.changed != nil {
+		l.changed(l.running)
+	}
+}
+
+// drop forgets the owner's tasks that do not run, and answers a channel that closes when those that do have ended their
+// step; none of them gets another. The owner must have added its last.
+func (l *lanes) drop(who any) (idle <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for key, one := range l.byKey {
+		keep := 0
+		if one.busy {
+			keep = 1
+		}
+		wasHead := one.queue[0]
+		one.queue = append(one.queue[:keep:keep], slices.DeleteFunc(slices.Clone(one.queue[keep:]), func(t *task) bool { return t.owner == who })...)
+		switch {
+		case len(one.queue) == 0:
+			delete(l.byKey, key)
+			one.stopRest()
+		case one.queue[0] != wasHead && one.stopRest():
+			l.makeReady(one)
+		}
+	}
+	l.start()
+	done := make(chan struct{})
+	if of := l.owners[who]; of != nil {
+		of.idle = done
+	} else {
+		close(done)
+	}
+	return done
+}
+
+// stopRest answers whether the lane was resting.
+func (one *lane) stopRest() bool {
+	was := one.wake != nil
+	if was {
+		one.wake.Stop()
+		one.wake = nil
+	}
+	return was
+}
+
+// laneView is what the watchdog tells of a lane.
+type laneView struct {
+	name    string
+	head    *task
+	busy    bool
+	resting bool
+	since   time.Time
+	until   time.Time
+	queued  int // behind the head
+}
+
+// views are the lanes with at least one task for which match is true.
+func (l *lanes) views(match func(*task) bool) []laneView {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []laneView
+	for _, one := range l.byKey {
+		if slices.ContainsFunc(one.queue, match) {
+			out = append(out, laneView{one.key.name, one.queue[0], one.busy, one.wake != nil, one.since, one.until, len(one.queue) - 1})
+		}
+	}
+	return out
+}

@@ -1,0 +1,78 @@
+package kafka
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+)
+
+func TestEnsureCreatesWhatIsMissingAndLeavesTheRest(t *testing.T) {
+	c := newCluster(t)
+	ctx := within(t, 20*time.Second)
+	old := c.topic("old", 2, "cleanup.policy", "delete")
+	specs := []TopicSpec{
+		{Name: old, Partitions: 5, Replication: 1, Configs: map[string]string{"cleanup.policy": "compact"}},
+		{Name: "new." + c.suffix, Partitions: 3, Replication: 1, Configs: map[string]string{"cleanup.policy": "compact", "min.compaction.lag.ms": "1000"}},
+	}
+	must(t, c.client.EnsureTopics(ctx, specs))
+	must(t, c.client.EnsureTopics(ctx, specs))
+	drifts, err := c.client.CheckTopics(ctx, append(specs, TopicSpec{Name: "none." + c.suffix}))
+	must(t, err)
+	got := fmt.Sprint(drifts)
+	want := fmt.Sprintf("[topic %s: the number of partitions is 2, should be 5 topic none.%s does not exist topic %s: cleanup.policy is delete, should be compact]", old, c.suffix, old)
+	if got != want {
+		t.Fatalf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestMoreIsNoDriftWhereMoreIsSafe(t *testing.T) {
+	for _, one := range []struct {
+		setting, want, have string
+		ok                  bool
+	}{
+		{"retention.ms", "1000", "2000", true},
+		{"retention.ms", "1000", "-1", true},
+		{"retention.ms", "1000", "999", false},
+		{"retention.ms", "-1", "999999999999", false},
+		{"max.message.bytes", "1000", "", false},
+		{"min.insync.replicas", "2", "1", false},
+		{"cleanup.policy", "compact", "compact,delete", false},
+		{"cleanup.policy", "compact", "compact", true},
+	} {
+		if got := suffices(one.setting, one.want, one.have); got != one.ok {
+			t.Errorf("%s %s for %s: %v", one.setting, one.have, one.want, got)
+		}
+	}
+}
+
+func TestPartitionsOfATopicThatIsNotThere(t *testing.T) {
+	c := newCluster(t)
+	if _, err := c.client.Partitions(within(t, 10*time.Second), "nowhere."+c.suffix); !errors.Is(err, ErrNoTopic) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestOpenRefusesWhatCannotWork(t *testing.T) {
+	for _, cfg := range []Config{
+		{},
+		{Brokers: []string{"no-port"}},
+		{Brokers: []string{"a:1"}, SASL: SASL{Mechanism: "GSSAPI"}},
+		{Brokers: []string{"a:1"}, SASL: SASL{Username: "somebody"}},
+	} {
+		if _, err := Open(cfg); err == nil {
+			t.Errorf("%+v was taken", cfg)
+		}
+	}
+}
+
+func TestPingSaysWhatIsWrong(t *testing.T) {
+	c, err := Open(Config{Brokers: []string{"127.0.0.1:1"}})
+	must(t, err)
+	defer c.Close()
+	if err := c.Ping(within(t, 10*time.Second)); err == nil {
+		t.Fatal("nobody is there")
+	} else {
+		t.Log(err)
+	}
+}
