@@ -305,3 +305,8 @@ func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
+
+func (c *shop) blueWithin(d time.Duration, param map[string]any) {
+	raw, _ := json.Marshal(param)
+	c.within(d, "/open-api/payment/refund", c.envelope(string(raw)))
+}
