@@ -29,6 +29,9 @@ import (
 	"github.com/refundworker/refundworker/internal/refund"
 )
 
+// Name is what the configuration and the events call this gateway.
+const Name = "bluepay"
+
 // Paths of the vendor's pages 5.1 and 5.2, below base_url.
 const (
 	refundPath = "/open-api/payment/refund"
@@ -68,6 +71,10 @@ func New(m account.Merchant, pool *transport.Pool) (*Gateway, error) {
 	}
 	return g, nil
 }
+
+// String names the account and holds no key; GoString the same.
+func (g *Gateway) String() string   { return Name + " account " + g.merchant.Name }
+func (g *Gateway) GoString() string { return g.String() }
 
 // Order is the original transaction: BluePay refunds a payment, whatever the
 // merchant's own order number is.
