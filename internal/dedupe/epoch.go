@@ -2,7 +2,6 @@ package dedupe
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/refundworker/refundworker/internal/refund"
@@ -22,7 +21,7 @@ func (s *Store) Epoch(ctx context.Context, merchant string) (int64, error) {
 // Begin starts an epoch: it writes the sentinel, with the identity of the server
 // that is asked, where there is none or one with a lower epoch, and answers the
 // epoch that is stored then. The first is 0, so that sequences begin at 1. It is for a merchant that is new; after a loss the
-// Rebuild ends with its own Begin, and while one is under way this is refused
+// rebuild ends with Finish, and while one is under way Begin is refused
 // (ErrRebuilding).
 func (s *Store) Begin(ctx context.Context, merchant string, epoch int64) (int64, error) {
 	return s.begin(ctx, merchant, epoch, "")
@@ -50,11 +49,11 @@ func (s *Store) sentinel(merchant string, raw []any) (int64, error) {
 	s.epochs.Delete(merchant)
 	switch answer.word {
 	case "missing":
-		return 0, missing(merchant)
+		return 0, gone(merchant)
 	case "server":
 		return 0, changed(merchant, answer.value)
 	case "locked":
-		return 0, &refund.Unavailable{Why: "merchant " + merchant + " is being rebuilt", Err: ErrRebuilding}
+		return 0, rebuilding(merchant)
 	case "ok":
 		epoch := answer.number(0)
 		s.epochs.Store(merchant, epoch)
@@ -70,7 +69,3 @@ func (s *Store) epoch(ctx context.Context, merchant string) (int64, error) {
 	}
 	return s.Epoch(ctx, merchant)
 }
-
-// ErrRebuilding says that another process holds the merchant's rebuild, or that
-// it was lost to one. *refund.Unavailable wraps it.
-var ErrRebuilding = errors.New("another process is rebuilding it")

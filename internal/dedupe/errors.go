@@ -35,7 +35,7 @@ func (e *ErrServerChanged) Error() string {
 	return fmt.Sprintf("the server is not the one that wrote epoch %d of merchant %s", e.Epoch, e.Merchant)
 }
 
-func missing(merchant string) error {
+func gone(merchant string) error {
 	return &refund.Unavailable{
 		Why: "Redis knows nothing of merchant " + merchant + "; waiting for it to be rebuilt from the status topic",
 		Err: &ErrEpochMissing{Merchant: merchant},
@@ -109,4 +109,17 @@ func unavailable(err error) error {
 		why = "Redis closed the connection"
 	}
 	return &refund.Unavailable{Why: why, Err: err}
+}
+
+// ErrRebuilding says that another process rebuilds the merchant, or that the
+// right to do so was lost: it ran out, or the server changed meanwhile.
+// *refund.Unavailable wraps it.
+var ErrRebuilding = errors.New("another process is rebuilding it, or the rebuild must begin again")
+
+// ErrServing says that a merchant was to be rebuilt although its sentinel stands:
+// claims are being given.
+var ErrServing = errors.New("the merchant is being served")
+
+func rebuilding(merchant string) error {
+	return &refund.Unavailable{Why: "merchant " + merchant + " is being rebuilt", Err: ErrRebuilding}
 }

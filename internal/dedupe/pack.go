@@ -40,9 +40,10 @@ func turned[T ~string](letters map[T]byte) map[byte]T {
 	return words
 }
 
-// pack renders a record. Of a final one the request's Terminal and Reason are
-// left out.
-func pack(r refund.Record) string {
+// pack renders a record with its content's fingerprint. Of a final one the
+// request's Terminal and Reason are left out. More flags are those that belong
+// to the scripts.
+func pack(r refund.Record, content, flags string) string {
 	ev := r.Last
 	request := packRequest(r.Request, r.Provider, r.Order, !ev.Status.Final())
 	outcome := packOutcome(ev)
@@ -63,7 +64,7 @@ func pack(r refund.Record) string {
 			b = append(b, flag.letter)
 		}
 	}
-	b = append(b, '|')
+	text(flags)
 	text(string(r.Holding))
 	b = append(b, sourceLetters[ev.Source], '|')
 	text(r.Token)
@@ -78,7 +79,7 @@ func pack(r refund.Record) string {
 	number(stamp(r.FirstSeen))
 	number(r.Request.Amount.Minor)
 	text(packCurrency(r.Request.Amount.Currency))
-	text(r.Request.Content())
+	text(content)
 	number(int64(len(r.Order)))
 	number(int64(len(request)))
 	b = append(b, r.Order...)

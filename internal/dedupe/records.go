@@ -28,7 +28,7 @@ func (s *Store) Record(ctx context.Context, next refund.Record, endLease string)
 	key, k := next.Key(), s.keys(next.Request.Merchant)
 	reply, err := s.runAt(ctx, s.scripts.record, key.Merchant, next.Epoch,
 		[]string{k.record(key.RefundNo), k.order(next.Order)},
-		next.Version, pack(next), endLease, next.Request.OrderAmount.Minor, s.retention, k.orders())
+		next.Version, pack(next, next.Request.Content(), ""), endLease, next.Request.OrderAmount.Minor, s.retention, k.orders())
 	var moved *movedError
 	if errors.As(err, &moved) {
 		now, err := s.Load(ctx, key)
@@ -62,11 +62,12 @@ func checkRecord(next refund.Record) error {
 		return fmt.Errorf("dedupe: record of %s with sequence %d", key, next.Last.Sequence)
 	case next.Request.Amount.Minor <= 0 || next.Request.Amount.Minor > refund.MaxMinor || next.Request.OrderAmount.Minor > refund.MaxMinor:
 		return fmt.Errorf("dedupe: record of %s with %d minor units of an order of %d", key, next.Request.Amount.Minor, next.Request.OrderAmount.Minor)
-	case next.Last.Status == refund.StatusNone || statusLetters[next.Last.Status] == 0 || sourceLetters[next.Last.Source] == 0:
-		return fmt.Errorf("dedupe: record of %s with status %q from %q", key, next.Last.Status, next.Last.Source)
+	case next.Last.Status == refund.StatusNone || statusLetters[next.Last.Status] == 0 || sourceLetters[next.Last.Source] == 0,
+		next.Holding != refund.HoldsNothing && next.Holding != refund.HoldsReserved && next.Holding != refund.HoldsSucceeded:
+		return fmt.Errorf("dedupe: record of %s with status %q from %q that holds %q", key, next.Last.Status, next.Last.Source, next.Holding)
 	}
-	if err := checkWord("currency", next.Request.Amount.Currency.Code); err != nil {
+	if err := checkWord("token", next.Token); err != nil {
 		return err
 	}
-	return nil
+	return checkWord("place", next.Place)
 }

@@ -15,19 +15,22 @@ import (
 //go:embed lua/*.lua
 var sources embed.FS
 
-// clockOfServer is the source of the scripts' clock; tests put another in its place.
-const clockOfServer = "clock"
+// clockOfServer is the clock of the scripts; tests put another in its place.
+//
+//go:embed lua/clock.lua
+var clockOfServer string
 
 // scripts are sent by their hash, and in full where the server does not have
 // them (after a restart, a failover, a SCRIPT FLUSH).
 type scripts struct {
-	claim, resend, record, load, published, epoch, begin *redis.Script
+	claim, resend, record, load, published           *redis.Script
+	epoch, begin, lock, unlock, restore, note, notes *redis.Script
 }
 
 func load(clock string) scripts {
 	compose := func(names ...string) *redis.Script {
-		var text string
-		for _, name := range append([]string{clock, "lib"}, names...) {
+		text := clock
+		for _, name := range append([]string{"lib"}, names...) {
 			source, err := sources.ReadFile("lua/" + name + ".lua")
 			if err != nil {
 				panic(err) // embedded at build time: only a wrong name gets here
@@ -44,6 +47,11 @@ func load(clock string) scripts {
 		published: compose("published"),
 		epoch:     compose("epoch"),
 		begin:     compose("begin"),
+		lock:      compose("lock"),
+		unlock:    compose("unlock"),
+		restore:   compose("order", "restore"),
+		note:      compose("note"),
+		notes:     compose("notes"),
 	}
 }
 
@@ -102,7 +110,7 @@ func (s *Store) runAt(ctx context.Context, script *redis.Script, merchant string
 	switch answer.word {
 	case "missing":
 		s.epochs.Delete(merchant)
-		return reply{}, missing(merchant)
+		return reply{}, gone(merchant)
 	case "server":
 		s.epochs.Delete(merchant)
 		return reply{}, changed(merchant, answer.value)

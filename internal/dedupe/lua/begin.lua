@@ -6,7 +6,8 @@
 --       'server' as in lib.lua: the sentinel is another server's and its epoch is not lower
 -- Guarantee  the epoch only grows. Nobody begins one beside a rebuild, nor ends a rebuild that he does not hold.
 
-if (redis.call('GET', KEYS[2]) or '') ~= ARGV[2] then return {'locked', now, ''} end
+local lock = ARGV[2] ~= '' and ARGV[2] .. '|' .. server() or false
+if redis.call('GET', KEYS[2]) ~= lock then return {'locked', now, ''} end
 local sentinel = redis.call('GET', KEYS[1])
 local epoch, id = -1, ''
 if sentinel then

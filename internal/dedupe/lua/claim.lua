@@ -6,7 +6,9 @@
 --       13 order interval (ms)  14 order  15 packed request  16 first seen (ms)  17 retention (ms)
 -- Answer {word, clock, record or '', wait (us), 1 where the same token asked before}; the words are those of Go's
 --       refund.ClaimAnswer.
--- Guarantee  'yours' is answered to one token at a time, only for a refund that was never called or surely not sent,
+-- Guarantee  A follow-up that is answered takes its number and its place; one that is told to come back does not, so it
+--       may come back from another place.
+--       'yours' is answered to one token at a time, only for a refund that was never called or surely not sent,
 --       with its amount reserved within the order's total. 'indoubt' gives the lease for a query and changes nothing
 --       else. The same token gets the same answer for as long as it is the latest.
 
@@ -23,12 +25,26 @@ local r = unpack_record(value)
 
 local function answer(word, wait, again) return {word, now, value or '', wait or 0, again or 0} end
 
--- A record that came back from the status topic gets the rest of its request from the first message that has it.
+-- Whether the message speaks of the recorded refund. Of one that came back from the status topic without a fingerprint
+-- only amount, currency and order are known; the same is all that a callback alone tells.
+local function same()
+  if has(r, 'm') and r[CONTENT] ~= '' then return r[CONTENT] == content end
+  return tonumber(r[AMOUNT]) == amount and r[CURRENCY] == currency and (r.order == '' or r.order == order)
+end
+
+-- What a record that came back from the status topic lacks, it gets from the first message that has it.
 local function complete()
-  if has(r, 't') and r[CONTENT] == content then
-    r.request = request
+  if has(r, 't') and has(r, 'm') and r.order == order and same() then
+    r.request, r[CONTENT] = request, content
     set(r, 't', false)
   end
+end
+
+-- The chain of follow-ups goes on with this one.
+local function take()
+  if follow_up == 0 or follow_up == tonumber(r[FOLLOW_UP]) and r[PLACE] == place then return false end
+  r[FOLLOW_UP], r[PLACE] = num(follow_up), place
+  return true
 end
 
 local function keep(r)
@@ -44,6 +60,7 @@ local function query()
     count_call(KEYS[4], g)
   end
   complete()
+  take()
   set(r, 'q', true)
   r[TOKEN] = token
   r[LEASE_END] = num(now_ms + lease)
@@ -62,11 +79,8 @@ if r then
   end
 
   if follow_up == 0 then
-    if not has(r, 'm') then
-      local same = tonumber(r[AMOUNT]) == amount and r[CURRENCY] == currency and (r.order == '' or r.order == order)
-      return answer(same and 'unmatched' or 'conflict')
-    end
-    if r[CONTENT] ~= content then return answer('conflict') end
+    if not same() then return answer('conflict') end
+    if not has(r, 'm') then return answer('unmatched') end
   end
 
   if final(r) and not has(r, 'd') then return answer('finished') end
@@ -76,19 +90,18 @@ if r then
     if follow_up < taken or follow_up == taken and r[PLACE] ~= '' and r[PLACE] ~= place then
       return answer('chainended')
     end
-    if follow_up > taken or r[PLACE] ~= place then
-      r[FOLLOW_UP], r[PLACE] = num(follow_up), place
-      keep(r)
-    end
   end
 
-  if tonumber(r[LEASE_END]) > now_ms then return answer('running') end
+  if tonumber(r[LEASE_END]) > now_ms then
+    if take() then keep(r) end
+    return answer('running')
+  end
   if has(r, 'd') then return query() end
   if open(r) then
     if follow_up == 0 and has(r, 'a') then return answer('running') end
     return query()
   end
-  if r[CONTENT] ~= content then return answer('conflict') end
+  if not same() then return answer('conflict') end
 elseif follow_up > 0 then
   return answer('missing')
 end
@@ -130,13 +143,15 @@ o.last = now_ms
 store_order(KEYS[3], o, retention)
 
 if r then
+  if r.order ~= order then r.order, r.request = order, request end
   complete()
+  take()
 else
   r = {'1', '0', '-', '0', '0', '0', 'm', '-', 'w', '', '0', '0', '0', '', '0', '0', '0', '0', ARGV[16],
     '0', '', content, '0', '0'}
-  r.request = request
+  r.order, r.request = order, request
 end
-r.order, r.outcome = order, ''
+r.outcome = ''
 r[AMOUNT], r[CURRENCY] = num(amount), currency
 r[VERSION] = num(r[VERSION] + 1)
 r[SEQUENCE] = num(math.max(tonumber(r[SEQUENCE]), ARGV[1] * 1000) + 1)

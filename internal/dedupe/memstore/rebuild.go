@@ -1,0 +1,230 @@
+package memstore
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/refundworker/refundworker/internal/dedupe"
+	"github.com/refundworker/refundworker/internal/refund"
+)
+
+// Epoch is dedupe.Store's.
+func (s *Store) Epoch(_ context.Context, merchant string) (int64, error) {
+	t, err := s.begin(merchant)
+	defer s.end()
+	if err != nil {
+		return 0, err
+	}
+	if err := t.serving(); err != nil {
+		return 0, err
+	}
+	return t.epoch, nil
+}
+
+// Begin is dedupe.Store's.
+func (s *Store) Begin(_ context.Context, merchant string, epoch int64) (int64, error) {
+	t, err := s.begin(merchant)
+	defer s.end()
+	if err != nil {
+		return 0, err
+	}
+	if t.locked() {
+		return 0, rebuilding(merchant)
+	}
+	return t.start(epoch)
+}
+
+// start raises the sentinel.
+func (t *step) start(epoch int64) (int64, error) {
+	if held := t.m.sentinel; held == nil || held.epoch < epoch {
+		change(t, &t.m.sentinel, &sentinel{epoch: epoch, server: t.s.state.server})
+	}
+	if err := t.serving(); err != nil {
+		return 0, err
+	}
+	return t.epoch, nil
+}
+
+// locked: somebody holds the right to rebuild (under whatever server).
+func (t *step) locked() bool { return t.m.lock != nil && t.m.lock.until > t.now }
+
+// mine: this token holds it, under this server.
+func (t *step) mine(token string) bool {
+	return t.locked() && t.m.lock.token == token && t.m.lock.server == t.s.state.server
+}
+
+// Lock is dedupe.Store's.
+func (s *Store) Lock(_ context.Context, merchant string, ttl time.Duration) (string, error) {
+	t, err := s.begin(merchant)
+	defer s.end()
+	if err != nil {
+		return "", err
+	}
+	if t.locked() && t.m.lock.server == t.s.state.server {
+		return "", rebuilding(merchant)
+	}
+	token := rand.Text()
+	t.grant(token, ttl)
+	return token, nil
+}
+
+func (t *step) grant(token string, ttl time.Duration) {
+	change(t, &t.m.lock, &lock{token: token, server: t.s.state.server, until: t.now + ttl.Microseconds()})
+}
+
+// Refresh is dedupe.Store's.
+func (s *Store) Refresh(_ context.Context, merchant, token string, ttl time.Duration) error {
+	t, err := s.begin(merchant)
+	defer s.end()
+	if err != nil {
+		return err
+	}
+	if !t.mine(token) {
+		return rebuilding(merchant)
+	}
+	t.grant(token, ttl)
+	return nil
+}
+
+// Unlock is dedupe.Store's.
+func (s *Store) Unlock(_ context.Context, merchant, token string) error {
+	t, err := s.begin(merchant)
+	defer s.end()
+	if err != nil {
+		return err
+	}
+	if t.m.lock != nil && t.m.lock.token == token {
+		change(t, &t.m.lock, nil)
+	}
+	return nil
+}
+
+// Finish is dedupe.Store's.
+func (s *Store) Finish(_ context.Context, merchant, token string, epoch int64) (int64, error) {
+	t, err := s.begin(merchant)
+	defer s.end()
+	if err != nil {
+		return 0, err
+	}
+	if !t.mine(token) {
+		return 0, rebuilding(merchant)
+	}
+	started, err := t.start(epoch)
+	if err == nil {
+		change(t, &t.m.lock, nil)
+	}
+	return started, err
+}
+
+// Restore is dedupe.Store's: lua/restore.lua.
+func (s *Store) Restore(_ context.Context, token string, rec refund.Record, content string) (refund.Record, error) {
+	if rec.Last.Sequence <= 0 || rec.Request.Amount.Minor <= 0 {
+		return refund.Record{}, errors.New("memstore: restore without sequence or amount")
+	}
+	t, err := s.begin(rec.Request.Merchant)
+	defer s.end()
+	if err != nil {
+		return refund.Record{}, err
+	}
+	if !t.mine(token) {
+		return refund.Record{}, rebuilding(rec.Request.Merchant)
+	}
+	if t.serving() == nil {
+		return refund.Record{}, fmt.Errorf("memstore: restore of %s: %w", rec.Key(), dedupe.ErrServing)
+	}
+	t.restore(rec, content)
+	return t.answer(rec.Key()), nil
+}
+
+func (t *step) restore(rec refund.Record, content string) {
+	e := entry{thin: true, content: content}
+	e.rec = whole(refund.Record{
+		Request: rec.Request, Last: rec.Last, Provider: rec.Provider, Order: rec.Order, Epoch: rec.Epoch,
+		Version: 1, Attempt: rec.Last.Attempt, Published: rec.Last.Sequence, FirstSeen: rec.FirstSeen,
+	})
+	old, known := t.load(rec.Request.RefundNo)
+	retention := t.s.options.Retention
+	if known {
+		e = e.onto(old)
+	} else if rec.Last.Status.Final() && retention > 0 {
+		if retention = rec.Last.RecordedAt.Add(retention).Sub(at(t.ms())); retention <= 0 {
+			return
+		}
+	}
+	r := &e.rec
+	called := r.Attempt > 0
+	r.Holding = refund.HoldsNothing
+	switch {
+	case r.Last.Status == refund.StatusSucceeded:
+		r.Holding = refund.HoldsSucceeded
+	case r.Last.Status.Open() || !r.Last.Status.Final() && called:
+		r.Holding = refund.HoldsReserved
+	}
+	if r.Last.Status == refund.StatusWaiting {
+		r.Doubt = called
+	}
+	if !r.Last.Status.Final() && called {
+		r.CallEnd = at(t.ms())
+	}
+	r.Token, r.LeaseEnd, r.Accepted, e.query = "", at(0), false, false
+	var before *refund.Record
+	if known {
+		before = &old.rec
+	}
+	t.settle(before, *r, rec.Request.OrderAmount.Minor)
+	t.store(e)
+	if !known && r.Last.Status.Final() {
+		stored := t.m.records[rec.Request.RefundNo]
+		stored.until = t.after(retention)
+		t.m.records[rec.Request.RefundNo] = stored
+	}
+}
+
+// onto goes forward from what is stored.
+func (e entry) onto(old entry) entry {
+	o, published := old.rec, max(old.rec.Published, e.rec.Last.Sequence)
+	if e.rec.Last.Sequence <= o.Last.Sequence {
+		e = old
+	} else {
+		if o.Last.Matched == e.rec.Last.Matched && o.Order == e.rec.Order {
+			amount := e.rec.Request.Amount
+			e.rec.Request, e.rec.Provider, e.content, e.thin = o.Request, o.Provider, old.content, old.thin
+			e.rec.Request.Amount = amount
+		}
+		e.rec.Attempt = max(o.Attempt, e.rec.Attempt)
+		e.rec.CallEnd, e.rec.FollowUp, e.rec.Place, e.rec.FirstSeen = o.CallEnd, o.FollowUp, o.Place, o.FirstSeen
+	}
+	e.rec.Published, e.rec.Version = published, o.Version+1
+	return e
+}
+
+// Note is dedupe.Store's.
+func (s *Store) Note(_ context.Context, merchant, offsets string) error {
+	t, err := s.begin(merchant)
+	defer s.end()
+	if err != nil {
+		return err
+	}
+	if err := t.serving(); err != nil {
+		return err
+	}
+	change(t, &t.m.offsets, offsets)
+	return nil
+}
+
+// Noted is dedupe.Store's.
+func (s *Store) Noted(_ context.Context, merchant string) (string, error) {
+	t, err := s.begin(merchant)
+	defer s.end()
+	if err != nil {
+		return "", err
+	}
+	return t.m.offsets, nil
+}
+
+func rebuilding(merchant string) error {
+	return &refund.Unavailable{Why: "merchant " + merchant + " is being rebuilt", Err: dedupe.ErrRebuilding}
+}
