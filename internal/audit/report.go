@@ -1,0 +1,150 @@
+package audit
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/refundworker/refundworker/internal/refund"
+)
+
+// Summary is the audit in numbers.
+type Summary struct {
+	Requests    int // records of the request topic, repeats and unreadable ones too
+	Refunds     int // requested, or known from a status
+	Statuses    int // records of the status topic
+	Payments    int // entries of the books
+	Final       map[refund.Status]int
+	Open        map[refund.Status]int // WAITING too
+	Unmatched   int                   // of those, known from a callback alone
+	Queued      int                   // no status yet, and still waiting to be read
+	DeadLetters map[refund.Reason]int
+	Broken      [5]int // findings by promise; at 0 the notes
+}
+
+// Report is the audit's verdict.
+type Report struct {
+	Summary
+	Findings []Finding // by merchant, refund, kind
+}
+
+// OK says that every promise is kept. Notes may be there all the same.
+func (r Report) OK() bool { return r.Broken[1]+r.Broken[2]+r.Broken[3]+r.Broken[4] == 0 }
+
+// Count answers how many findings of a kind there are.
+func (r Report) Count(k Kind) (n int) {
+	for _, f := range r.Findings {
+		if f.Kind == k {
+			n++
+		}
+	}
+	return n
+}
+
+// Stale are the keys whose last record is not their highest sequence: to be mended by publishing the stored event again.
+func (r Report) Stale() (keys []refund.Key) {
+	for _, f := range r.Findings {
+		if f.Kind == StaleLast {
+			keys = append(keys, f.Key)
+		}
+	}
+	return keys
+}
+
+// Report judges what was given so far. It may be asked again after more.
+func (c *Checker) Report() Report {
+	r := Report{Summary: c.tally}
+	r.Final, r.Open, r.DeadLetters = maps.Clone(c.tally.Final), maps.Clone(c.tally.Open), maps.Clone(c.tally.DeadLetters)
+	for key, s := range c.refunds {
+		ch := check{Checker: c, state: s, key: key, found: &r.Findings}
+		ch.kept()
+		ch.forward()
+		ch.once()
+		r.count(ch)
+	}
+	c.orders(&r.Findings)
+	for at, dead := range c.unreadable {
+		if !dead {
+			r.Findings = append(r.Findings, Finding{Kind: Lost, Words: fmt.Sprintf("record %s/%d/%d is no valid request and has no dead letter", at.Topic, at.Partition, at.Offset)})
+		}
+	}
+	slices.SortFunc(r.Findings, compare)
+	for _, f := range r.Findings {
+		r.Broken[f.Kind.Promise()]++
+	}
+	return r
+}
+
+func (r *Report) count(c check) {
+	now := c.now()
+	switch {
+	case now == refund.StatusNone:
+		if c.queued {
+			r.Queued++
+		}
+		if len(c.asked) == 0 {
+			return // known from the books or the dead letters alone
+		}
+	case now.Final():
+		r.Final[now]++
+	default:
+		r.Open[now]++
+	}
+	if now != refund.StatusNone && c.said == 0 {
+		r.Unmatched++
+	}
+	r.Refunds++
+}
+
+// shown is how many findings String prints.
+const shown = 20
+
+// String is the verdict in one block for people.
+func (r Report) String() string {
+	var b strings.Builder
+	line := func(name, words string, args ...any) {
+		fmt.Fprintf(&b, "  %-13s "+words+"\n", append([]any{name}, args...)...)
+	}
+	verdict := "all promises kept"
+	if !r.OK() {
+		verdict = "BROKEN"
+	}
+	fmt.Fprintf(&b, "audit: %s, %d refunds\n", verdict, r.Refunds)
+	line("read", "%d requests, %d statuses, %d dead letters, %d payments", r.Requests, r.Statuses, total(r.DeadLetters), r.Payments)
+	line("final", "%s", counts(r.Final))
+	line("open", "%s", counts(r.Open))
+	line("waiting", "%d not begun, %d known from a callback alone", r.Queued, r.Unmatched)
+	line("dead letters", "%s", counts(r.DeadLetters))
+	line("1 lost", "%d", r.Broken[1])
+	line("2 money", "%d, of them paid twice %d", r.Broken[2], r.Count(PaidTwice))
+	line("3 over total", "%d", r.Broken[3])
+	line("4 order", "%d", r.Broken[4])
+	line("notes", "%d", r.Broken[0])
+	for _, f := range r.Findings[:min(shown, len(r.Findings))] {
+		fmt.Fprintf(&b, "  %s\n", f)
+	}
+	if more := len(r.Findings) - shown; more > 0 {
+		fmt.Fprintf(&b, "  and %d more\n", more)
+	}
+	return b.String()
+}
+
+// counts prints a map of numbers in one order.
+func counts[K ~string](m map[K]int) string {
+	if len(m) == 0 {
+		return "none"
+	}
+	var words []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		words = append(words, fmt.Sprintf("%s %d", k, m[k]))
+	}
+	return strings.Join(words, ", ")
+}
+
+func total[K comparable](m map[K]int) (n int) {
+	for _, v := range m {
+		n += v
+	}
+	return n
+}
