@@ -35,6 +35,7 @@ var arrows = map[string][]string{
 	"internal/config": {"internal/refund", "internal/providers/account"},
 
 	"internal/gatewaysim": {},
+	"internal/realparts":  {},
 }
 
 // product is linked into worker and notify-bridge; nothing that simulates is.

@@ -1,0 +1,74 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/refundworker/refundworker/internal/consumer"
+	"github.com/refundworker/refundworker/internal/events"
+	"github.com/refundworker/refundworker/internal/refund"
+)
+
+// route is the consumer.Handler: bytes to domain, to the refund.Handler, to the
+// consumer's verdict.
+type route struct {
+	handler  *refund.Handler
+	accounts refund.Accounts
+}
+
+// Route decodes the delivery, once, and puts it into the lane of its order.
+func (r *route) Route(d consumer.Delivery) (string, consumer.Work) {
+	decode := events.DecodeRequest
+	if d.Cause == consumer.CauseFollowUp {
+		decode = events.DecodeFollowUp
+	}
+	request, err := decode(d.Value, events.As[events.Header](d.Headers))
+	if err != nil {
+		dead := consumer.Dead(reasonOf(err), err)
+		return "", func(context.Context) consumer.Verdict { return dead }
+	}
+	work := refund.Work{
+		Request: request, Place: d.Place(), FirstSeen: d.FirstSeen, Alive: d.Alive,
+	}
+	if d.Cause == consumer.CauseFollowUp {
+		work.FollowUp = max(d.FollowUp, 1)
+	}
+	return r.lane(request), func(ctx context.Context) consumer.Verdict {
+		return verdict(r.handler.Handle(ctx, work))
+	}
+}
+
+// lane is the order that the refund belongs to; an unknown merchant's message
+// stands alone.
+func (r *route) lane(request refund.Request) string {
+	account, ok := r.accounts.Account(request.Merchant)
+	if !ok {
+		return ""
+	}
+	return request.Merchant + "/" + account.Gateway.Order(request)
+}
+
+func reasonOf(err error) consumer.Reason {
+	var decoding *events.Error
+	if errors.As(err, &decoding) && decoding.Reason == events.Invalid {
+		return consumer.ReasonInvalid
+	}
+	return consumer.ReasonUndecodable
+}
+
+// verdict translates: the words are the same, the packages do not know each other.
+func verdict(v refund.Verdict) consumer.Verdict {
+	switch v.Kind {
+	case refund.Done:
+		return consumer.Done()
+	case refund.Later:
+		return consumer.Later(v.After, consumer.Cause(v.Cause), v.FollowUp)
+	case refund.Dead:
+		return consumer.Dead(consumer.Reason(v.Reason), v.Err)
+	case refund.Again:
+		return consumer.Again(max(v.After, 10*time.Millisecond), v.Err.Error())
+	default:
+		return consumer.Abandon()
+	}
+}
