@@ -63,8 +63,8 @@ func New(m account.Merchant, pool *transport.Pool) (*Gateway, error) {
 }
 
 // String names the account and holds no secret; GoString the same.
-func (g *Gateway) String() string   { return Name + " account " + g.merchant.Name }
-func (g *Gateway) GoString() string { return g.String() }
+func (g Gateway) String() string   { return Name + " account " + g.merchant.Name }
+func (g Gateway) GoString() string { return g.String() }
 
 // Order is the order number: eftPay's total belongs to out_trade_no.
 func (g *Gateway) Order(r refund.Request) string { return r.OrderNo }

@@ -29,8 +29,8 @@ func newKeyring(s *settings) *keyring {
 	return k
 }
 
-func (k *keyring) String() string   { return "keyring" }
-func (k *keyring) GoString() string { return "keyring" }
+func (k keyring) String() string   { return "keyring" }
+func (k keyring) GoString() string { return "keyring" }
 
 // canonical is what is signed, without the secret before it: every field but
 // sign, sorted by its name's bytes, joined as name=value by "&", values raw.
