@@ -86,7 +86,7 @@ func (g *Gateway) readItem(f fields) (item, error) {
 	switch {
 	case err != nil:
 		return item{}, fmt.Errorf("refundAmount %w", err)
-	case !there || amount == 0:
+	case !there:
 		return item{}, fmt.Errorf("refundAmount is missing")
 	case it.refundNo == "":
 		return item{}, fmt.Errorf("mchRefundOrderId is missing")

@@ -113,6 +113,8 @@ func TestAnswersThatProveNothing(t *testing.T) {
 		"a fraction":          change("10000,\"refundS", "10000.0,\"refundS"),
 		"an exponent":         change("10000,\"refundS", "1e4,\"refundS"),
 		"a negative amount":   change("10000,\"refundS", "-10000,\"refundS"),
+		"a signed amount":     change("10000,\"refundS", "\"+10000\",\"refundS"),
+		"amount zero":         change("10000,\"refundS", "0,\"refundS"),
 		"no amount":           change(`"refundAmount":10000,`, ""),
 		"null for the amount": change("10000,\"refundS", "null,\"refundS"),
 		"an amount too large": change("10000,\"refundS", "99999999999999999999,\"refundS"),

@@ -76,6 +76,9 @@ func TestAmountsAreToldExactlyOrNotAtAll(t *testing.T) {
 			}
 			return
 		}
+		if units <= 0 || units > refund.MaxMinor {
+			rt.Fatalf("%+v is told as %d, beyond exact numbers", amount, units)
+		}
 		if back, ok := g.money(units); !ok || back != amount {
 			rt.Fatalf("%+v came back as %+v", amount, back)
 		}

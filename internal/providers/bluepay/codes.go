@@ -9,10 +9,9 @@ import (
 // codeOK is "success": the call was accepted; refundStatus says how far it came.
 const codeOK = "10000"
 
-const (
-	codeSaleUnknown = "21006"
-	codeNoPartial   = "21405"
-)
+// codeNoPartial is permanent but for TrueMoney, which takes partial refunds from
+// the next day on.
+const codeNoPartial = "21405"
 
 // meaning is what an answer to a refund call says about the money. What the same
 // code says to a query is asked derives from it.
@@ -50,13 +49,13 @@ var codes = map[string]meaning{
 	"21008": {class: refund.Misconfigured, words: "timestamp wrong: look at timestamp_unit and the clock"},
 	"21009": {class: refund.NotSent, words: "timestamp expired"},
 
-	codeSaleUnknown: {class: refund.Declined, words: "original transaction not found"},
-	"21010":         {class: refund.Declined, words: "amount over the limit"},
-	"21402":         {class: refund.Declined, words: "refund not allowed"},
-	"21403":         {class: refund.Declined, words: "the payment is over 60 days old"},
-	"21404":         {class: refund.Declined, words: "the channel has no full refund"},
-	codeNoPartial:   {class: refund.Declined, words: "the channel has no partial refund"},
-	"21406":         {class: refund.Declined, words: "refund amount invalid"},
+	"21006":       {class: refund.Declined, words: "original transaction not found"},
+	"21010":       {class: refund.Declined, words: "amount over the limit"},
+	"21402":       {class: refund.Declined, words: "refund not allowed"},
+	"21403":       {class: refund.Declined, words: "the payment is over 60 days old"},
+	"21404":       {class: refund.Declined, words: "the channel has no full refund"},
+	codeNoPartial: {class: refund.Declined, words: "the channel has no partial refund"},
+	"21406":       {class: refund.Declined, words: "refund amount invalid"},
 
 	// Already there, so it was sent before: what became of it is the query's to say.
 	"21007": {class: refund.Unknown, words: "duplicate order"},

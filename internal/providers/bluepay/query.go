@@ -55,7 +55,7 @@ func (g *Gateway) Ping(ctx context.Context) refund.Outcome {
 	switch {
 	case none != nil:
 		return *none
-	case a.code != codeOK && a.code != codeSaleUnknown:
+	case a.code != codeOK: // 21006, too, shows that we were heard
 		return toQuery(a.code, a.message)
 	}
 	return refund.Outcome{Class: refund.NotFound}

@@ -75,6 +75,8 @@ func (s Subject) calls(t *testing.T) {
 	s.inBubble(t, "pending, then failure by query", func(b *bench) { b.ends(gatewaysim.Fail, refund.Declined) })
 	s.inBubble(t, "lands long after the deadline", (*bench).landsLate)
 	s.inBubble(t, "leaves long after it was signed", (*bench).leavesLate)
+	s.inBubble(t, "made without a deadline of its own", (*bench).unbounded)
+	s.inBubble(t, "made twice", (*bench).madeTwice)
 	s.inBubble(t, "given up before it is made", (*bench).givenUp)
 	s.inBubble(t, "the vendor refuses connections", (*bench).refused)
 }
@@ -171,6 +173,35 @@ func (b *bench) leavesLate() {
 	b.is("call", b.send(send), refund.NotSent, refund.Misconfigured, refund.Unknown)
 	b.called("R1", 0)
 	b.moved(r)
+}
+
+// unbounded: the merchant's timeout bounds a call whose caller set no deadline.
+func (b *bench) unbounded() {
+	r := b.refund("R1", 1200)
+	b.script("R1", gatewaysim.TimeOutAfter())
+	send, err := b.gateway.Sign(r)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	begun := time.Now()
+	b.is("call", b.clean(send(context.Background())), refund.Unknown)
+	if took := time.Since(begun); took > timeout {
+		b.t.Errorf("took %s, beyond the merchant's timeout of %s", took, timeout)
+	}
+}
+
+// madeTwice: what was signed once is sent once, whoever calls again.
+func (b *bench) madeTwice() {
+	r := b.refund("R1", 1200)
+	b.script("R1", gatewaysim.Step{Result: gatewaysim.Succeed, Times: -1})
+	send, err := b.gateway.Sign(r)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.is("first", b.send(send), refund.Succeeded)
+	b.is("second", b.send(send), refund.Unknown)
+	b.called("R1", 1)
+	b.moved(r, 1200)
 }
 
 func (b *bench) givenUp() {
