@@ -144,18 +144,18 @@ func (a *account) status(t *attempt) string {
 // Sale is an original payment that is registered before its refunds.
 type Sale struct {
 	// Order is out_trade_no or originalTransactionId.
-	Order string `yaml:"order"`
+	Order string `json:"order"`
 	// Total in minor units; 0 leaves it unknown.
-	Total int64 `yaml:"total"`
+	Total int64 `json:"total"`
 	// Paytype and Wallet are eftPay's paytype and payment_type; refunds
 	// must name the same. Empty: learned from the first refund.
-	Paytype string `yaml:"paytype"`
-	Wallet  string `yaml:"wallet"`
+	Paytype string `json:"paytype"`
+	Wallet  string `json:"wallet"`
 	// PaidAt lets BluePay refuse refunds after 60 days; zero: never.
-	PaidAt time.Time `yaml:"paid_at"`
+	PaidAt time.Time `json:"paid_at"`
 	// Status is what eftPay's query without refund_no answers;
 	// TRADE_SUCCESS unless set.
-	Status string `yaml:"status"`
+	Status string `json:"status"`
 }
 
 // RegisterSale tells a gateway of an original payment. Registered again, it

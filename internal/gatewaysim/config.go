@@ -71,34 +71,34 @@ type Config struct {
 
 // EftPayMerchant is an account at the simulated eftPay.
 type EftPayMerchant struct {
-	UserConfirmKey string `yaml:"user_confirm_key"`
-	Secret         string `yaml:"secret"`
+	UserConfirmKey string `json:"user_confirm_key"`
+	Secret         string `json:"secret"`
 	// Currency is what notifications and queries name; "HKD" unless set.
-	Currency string `yaml:"currency"`
+	Currency string `json:"currency"`
 	// Exponent is the number of decimals of the currency's minor unit; 2
 	// unless set, negative means 0.
-	Exponent int `yaml:"exponent"`
+	Exponent int `json:"exponent"`
 	// KeepEmpty signs empty values as "k=" instead of dropping them.
-	KeepEmpty bool `yaml:"keep_empty"`
+	KeepEmpty bool `json:"keep_empty"`
 	// Shape of notifications; ShapeSeed unless set.
-	Shape Shape `yaml:"shape"`
+	Shape Shape `json:"shape"`
 	// ReplyWord expects the bare word success as the reply to a
 	// notification, in place of signed JSON.
-	ReplyWord bool `yaml:"reply_word"`
+	ReplyWord bool `json:"reply_word"`
 	// NotFoundStatus is the return_status of a query for an unknown
 	// refund; "40" unless set (no page tells it). 00 or above is signed.
-	NotFoundStatus string `yaml:"not_found_status"`
+	NotFoundStatus string `json:"not_found_status"`
 	// Services adds service names, for example
 	// service.alipayplus.jsapi.Refund.
-	Services map[string]Service `yaml:"services"`
+	Services map[string]Service `json:"services"`
 }
 
 // Service is what an eftPay service name stands for.
 type Service struct {
 	// Paytype is WeChat or Alipay.
-	Paytype string `yaml:"paytype"`
+	Paytype string `json:"paytype"`
 	// Apply is the application flow: APPLY_SUCCESS first, then notify_url.
-	Apply bool `yaml:"apply"`
+	Apply bool `json:"apply"`
 }
 
 // BluePayMerchant is an account at the simulated BluePay.

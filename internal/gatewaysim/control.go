@@ -3,41 +3,38 @@ package gatewaysim
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"time"
-
-	"github.com/goccy/go-yaml"
 )
 
-// Command is what the control page takes, as JSON or YAML. All parts are
-// optional and are carried out in this order.
+// Command is what the control page takes, as JSON. All parts are optional and
+// are carried out in this order.
 type Command struct {
 	// Sales are registered with their merchant.
 	Sales []struct {
-		Merchant string `yaml:"merchant"`
-		Sale     `yaml:",inline"`
-	} `yaml:"sales"`
+		Merchant string `json:"merchant"`
+		Sale
+	} `json:"sales"`
 	// Scripts by refund number; each replaces the number's whole script.
-	Scripts map[string]Script `yaml:"scripts"`
+	Scripts map[string]Script `json:"scripts"`
 	// Generator replaces the present one; rates of none switch it off.
-	Generator *Generator `yaml:"generator"`
+	Generator *Generator `json:"generator"`
 	// Settle ends refunds now.
 	Settle []struct {
-		Merchant string `yaml:"merchant"`
-		RefundNo string `yaml:"refund_no"`
-		Result   Result `yaml:"result"`
-	} `yaml:"settle"`
+		Merchant string `json:"merchant"`
+		RefundNo string `json:"refund_no"`
+		Result   Result `json:"result"`
+	} `json:"settle"`
 	// Notify sends callbacks now; the answer lists their deliveries.
 	Notify []struct {
-		Merchant     string `yaml:"merchant"`
-		About        string `yaml:"about"` // the refund number
-		Notification `yaml:",inline"`
-	} `yaml:"notify"`
+		Merchant     string       `json:"merchant"`
+		RefundNo     string       `json:"refund_no"`
+		Notification Notification `json:"notification"`
+	} `json:"notify"`
 	// RefuseFor closes the gateways' listener for so long, after the answer.
-	RefuseFor time.Duration `yaml:"refuse_for"`
+	RefuseFor Duration `json:"refuse_for"`
 }
 
 // Control serves people and tests beside the gateways:
@@ -80,12 +77,12 @@ func (s *Sim) showControl(w http.ResponseWriter, _ *http.Request) {
 	s.scripts.mu.Lock()
 	generator := s.scripts.generator
 	s.scripts.mu.Unlock()
-	body, err := yaml.MarshalWithOptions(struct {
-		Scripts    map[string]Script `yaml:"scripts"`
-		Generator  *Generator        `yaml:"generator"`
-		Behaviours []string          `yaml:"behaviours"`
-		Refusing   bool              `yaml:"refusing"`
-	}{s.scripts.all(), generator, names, s.door.isShut()}, yaml.JSON())
+	body, err := json.MarshalIndent(struct {
+		Scripts    map[string]Script `json:"scripts"`
+		Generator  *Generator        `json:"generator"`
+		Behaviours []string          `json:"behaviours"`
+		Refusing   bool              `json:"refusing"`
+	}{s.scripts.all(), generator, names, s.door.isShut()}, "", "  ")
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -96,8 +93,11 @@ func (s *Sim) showControl(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Sim) takeCommand(w http.ResponseWriter, r *http.Request) {
 	var c Command
-	dec := yaml.NewDecoder(io.LimitReader(r.Body, 16<<20), yaml.DisallowUnknownField())
-	if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 16<<20))
+	if err == nil {
+		err = DecodeStrict(body, &c)
+	}
+	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
@@ -110,7 +110,7 @@ func (s *Sim) takeCommand(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"deliveries": sent})
 	if c.RefuseFor > 0 {
 		flush(w)
-		s.RefuseFor(c.RefuseFor)
+		s.RefuseFor(time.Duration(c.RefuseFor))
 	}
 }
 
@@ -139,7 +139,7 @@ func (s *Sim) carryOut(ctx context.Context, c Command) ([]Delivery, error) {
 	}
 	sent := []Delivery{}
 	for _, x := range c.Notify {
-		d, err := s.Notify(ctx, x.Merchant, x.About, x.Notification)
+		d, err := s.Notify(ctx, x.Merchant, x.RefundNo, x.Notification)
 		if err != nil {
 			return sent, err
 		}

@@ -39,13 +39,13 @@
 //
 // Script, ScriptQueries and ScriptNotifications say how the successive calls,
 // queries and callbacks of a refund number go. See Step and Notification for
-// the fields. Over the control page they are written as JSON or YAML:
+// the fields. Over the control page they are written as JSON, durations as
+// "1m30s":
 //
-//	scripts:
-//	  R1:
-//	    calls:         [{result: succeed, answer: hang}, {code: "51"}]
-//	    queries:       [{answer: reset, times: 3}, {result: nothing}, {delay: 2s}]
-//	    notifications: [{sign: foreign, once: true}, {after: 1s}, {after: 1s}]
+//	{"scripts": {"R1": {
+//	  "calls":         [{"result": "succeed", "answer": "hang"}, {"code": "51"}],
+//	  "queries":       [{"answer": "reset", "times": 3}, {"result": "nothing"}, {"delay": "2s"}],
+//	  "notifications": [{"sign": "foreign", "once": true}, {"after": "1s"}, {"after": "1s"}]}}}
 //
 //	calls, queries: times delay result answer every http_status status code message fields;
 //	                calls also land_after, settle_after

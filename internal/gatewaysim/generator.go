@@ -9,12 +9,12 @@ import (
 // gets depends on the seed, the merchant and the number alone, not on the
 // order in which calls arrive: a run repeats.
 type Generator struct {
-	Seed uint64 `yaml:"seed"`
+	Seed uint64 `json:"seed"`
 	// Rates by behaviour name, in refunds per thousand, each drawn by
 	// itself. Where several are drawn, each part of the script (calls,
 	// queries, notifications) comes from the first in the table's order
 	// that has it.
-	Rates map[string]int `yaml:"rates"`
+	Rates map[string]int `json:"rates"`
 }
 
 // Check names the first rate that is unknown or not between 0 and 1000.

@@ -91,33 +91,33 @@ const (
 type Step struct {
 	// Times is how many calls in a row take this step: 0 means once, a
 	// negative number means every further one.
-	Times int `yaml:"times,omitempty"`
+	Times int `json:"times,omitempty"`
 	// Delay precedes everything else, beside Config.Delay.
-	Delay  time.Duration `yaml:"delay,omitempty"`
-	Result Result        `yaml:"result,omitempty"`
+	Delay  time.Duration `json:"delay,omitempty"`
+	Result Result        `json:"result,omitempty"`
 	// LandAfter lets the call take effect that much later, whether or not
 	// its caller is still there; until then the gateway does not know the
 	// refund. Answer is then Hang unless given.
-	LandAfter time.Duration `yaml:"land_after,omitempty"`
+	LandAfter time.Duration `json:"land_after,omitempty"`
 	// SettleAfter keeps the refund processing for so long, then ends it as
 	// Result says.
-	SettleAfter time.Duration `yaml:"settle_after,omitempty"`
-	Answer      Answer        `yaml:"answer,omitempty"`
+	SettleAfter time.Duration `json:"settle_after,omitempty"`
+	Answer      Answer        `json:"answer,omitempty"`
 	// Every is the pause between two bytes of Drip.
-	Every time.Duration `yaml:"every,omitempty"`
+	Every time.Duration `json:"every,omitempty"`
 	// HTTPStatus replaces the HTTP status of the answer.
-	HTTPStatus int `yaml:"http_status,omitempty"`
+	HTTPStatus int `json:"http_status,omitempty"`
 	// Status replaces trade_status or refundStatus in the answer.
-	Status string `yaml:"status,omitempty"`
+	Status string `json:"status,omitempty"`
 	// Code replaces return_status or code. A Code without a Result does
 	// Nothing: give a Result where the refusal is a lie. A negative
 	// eftPay code is answered unsigned, as its page says.
-	Code string `yaml:"code,omitempty"`
+	Code string `json:"code,omitempty"`
 	// Message goes with Code.
-	Message string `yaml:"message,omitempty"`
+	Message string `json:"message,omitempty"`
 	// Fields replaces fields of the answer (of data for BluePay) before it
 	// is signed; nil removes one, a new name adds one.
-	Fields map[string]any `yaml:"fields,omitempty"`
+	Fields map[string]any `json:"fields,omitempty"`
 }
 
 // Sign says how a notification is signed.
@@ -155,37 +155,37 @@ const (
 // Status of processing After 1s are one that was overtaken.
 type Notification struct {
 	// After is counted from the end of the refund.
-	After time.Duration `yaml:"after,omitempty"`
+	After time.Duration `json:"after,omitempty"`
 	// BeforeAnswer sends it when the call lands, and the answer to the
 	// call waits until its reply is there.
-	BeforeAnswer bool `yaml:"before_answer,omitempty"`
+	BeforeAnswer bool `json:"before_answer,omitempty"`
 	// Skip sends nothing: the refund ends in silence.
-	Skip bool `yaml:"skip,omitempty"`
-	Sign Sign `yaml:"sign,omitempty"`
+	Skip bool `json:"skip,omitempty"`
+	Sign Sign `json:"sign,omitempty"`
 	// Once: not repeated where it is not acknowledged.
-	Once bool `yaml:"once,omitempty"`
+	Once bool `json:"once,omitempty"`
 	// Status replaces trade_status or refundStatus.
-	Status string `yaml:"status,omitempty"`
+	Status string `json:"status,omitempty"`
 	// Event replaces BluePay's eventName.
-	Event string `yaml:"event,omitempty"`
+	Event string `json:"event,omitempty"`
 	// Amount replaces the refund's, in minor units.
-	Amount int64 `yaml:"amount,omitempty"`
+	Amount int64 `json:"amount,omitempty"`
 	// RefundNo replaces the refund's number.
-	RefundNo string `yaml:"refund_no,omitempty"`
+	RefundNo string `json:"refund_no,omitempty"`
 	// Shape is eftPay's page, the merchant's unless set.
-	Shape Shape `yaml:"shape,omitempty"`
+	Shape Shape `json:"shape,omitempty"`
 	// URL replaces the address that the refund call gave.
-	URL string `yaml:"url,omitempty"`
+	URL string `json:"url,omitempty"`
 	// Fields replaces fields before signing; nil removes one.
-	Fields map[string]any `yaml:"fields,omitempty"`
+	Fields map[string]any `json:"fields,omitempty"`
 }
 
 // Script is all that happens to one refund number. Calls and Queries are
 // used up one after another; after the last one the gateway is a good one.
 type Script struct {
-	Calls         []Step         `yaml:"calls,omitempty"`
-	Queries       []Step         `yaml:"queries,omitempty"`
-	Notifications []Notification `yaml:"notifications,omitempty"`
+	Calls         []Step         `json:"calls,omitempty"`
+	Queries       []Step         `json:"queries,omitempty"`
+	Notifications []Notification `json:"notifications,omitempty"`
 }
 
 // Check answers an error that names the first value which is not one of
