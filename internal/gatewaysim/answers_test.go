@@ -295,6 +295,19 @@ func TestStepsAreUsedUp(t *testing.T) {
 	if left := c.sim.ScriptOf("R1"); len(left.Calls) != 1 || left.Calls[0].Times != -1 {
 		t.Errorf("left %+v, want the step that lasts", left)
 	}
+	// One merchant's alone goes before everybody's.
+	if err := c.sim.Script(eftMerchant+"/R1", Respond("54")); err != nil {
+		t.Fatal(err)
+	}
+	if a := c.eftRefund("R1"); a.field("return_status") != "54" {
+		t.Errorf("merchant's own script: %s, want 54", a.body)
+	}
+	if err := c.sim.Script(blueApp+"/R5", Respond("21000")); err != nil {
+		t.Fatal(err)
+	}
+	if a := c.eftRefund("R5"); a.field("return_status") != "00" {
+		t.Errorf("another merchant's script: %s, want 00", a.body)
+	}
 	for _, bad := range []Script{
 		{Calls: []Step{{Result: "win"}}}, {Calls: []Step{{Answer: "shrug"}}}, {Calls: []Step{{Result: Reverse}}},
 		{Queries: []Step{{Result: Decline}}}, {Queries: []Step{{LandAfter: 1}}}, {Calls: []Step{{HTTPStatus: 42}}},

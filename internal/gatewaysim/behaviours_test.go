@@ -163,6 +163,16 @@ func TestGeneratorOfTheSim(t *testing.T) {
 	if a := c.eftRefund("R1"); a.field("trade_status") != "TRADE_FAIL" {
 		t.Errorf("generated: %s, want TRADE_FAIL", a.body)
 	}
+	quiet := map[string]any{"refundCallbackUrl": nil}
+	if a := c.blueRefund("R1", quiet); a.code != 21402 {
+		t.Errorf("generated for another merchant under the same number: %s, want 21402", a.body)
+	}
+	if err := c.sim.Script("R1", Step{}); err != nil {
+		t.Fatal(err)
+	}
+	if a := c.eftRefund("R1"); a.field("trade_status") != "TRADE_REFUND" {
+		t.Errorf("scripted after it was generated: %s", a.body)
+	}
 	if err := c.sim.Script("R2", Step{}); err != nil {
 		t.Fatal(err)
 	}

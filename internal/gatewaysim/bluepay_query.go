@@ -26,7 +26,7 @@ func (s *Sim) bluepayQuery(w http.ResponseWriter, r *http.Request) {
 	var step Step
 	var scripted *refund
 	for _, ref := range asked {
-		if st, found := s.scripts.query(ref.no); found {
+		if st, found := s.scripts.query(a.merchant, ref.no); found {
 			step, scripted = st, ref
 			break
 		}

@@ -38,8 +38,8 @@
 // # Scripts
 //
 // Script, ScriptQueries and ScriptNotifications say how the successive calls,
-// queries and callbacks of a refund number go. See Step and Notification for
-// the fields. Over the control page they are written as JSON, durations as
+// queries and callbacks of a refund number go, or of merchant/number where two
+// merchants use the same. See Step and Notification for the fields. Over the control page they are written as JSON, durations as
 // "1m30s":
 //
 //	{"scripts": {"R1": {

@@ -95,7 +95,7 @@ func (s *Sim) eftpayInspect(w http.ResponseWriter, r *http.Request, a *account, 
 	ref := a.refundOf(no, nil)
 	ref.queries++
 	a.mu.Unlock()
-	step, _ := s.scripts.query(no)
+	step, _ := s.scripts.query(a.merchant, no)
 	out, ok := s.inspect(a, ref, order, step)
 	if !ok {
 		dropConnection(w, false)

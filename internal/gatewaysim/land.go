@@ -60,7 +60,7 @@ func (s *Sim) land(a *account, r *refund, call int, amount int64, step Step) out
 	a.mu.Lock()
 	out.facts = a.facts(t)
 	a.mu.Unlock()
-	for _, n := range s.scripts.notifications(r.no) {
+	for _, n := range s.scripts.notifications(a.merchant, r.no) {
 		if n.BeforeAnswer && !n.Skip {
 			s.outbox.sendNow(a, out.facts, n)
 		}

@@ -72,7 +72,7 @@ func newOutbox(s *Sim) *outbox {
 // ended schedules the callbacks of a refund that has ended: its script's, or
 // the true one. What the gateway takes back later is told by the true one.
 func (o *outbox) ended(a *account, f facts, reversed bool) {
-	ns := o.sim.scripts.notifications(f.refundNo)
+	ns := o.sim.scripts.notifications(a.merchant, f.refundNo)
 	if len(ns) == 0 || reversed {
 		ns = []Notification{{}}
 	}

@@ -18,13 +18,14 @@ const (
 // scripts holds what is left of each refund number's script.
 type scripts struct {
 	mu        sync.Mutex
-	by        map[string]*Script
+	given     map[string]*Script // by refund number, or merchant/number
+	written   map[string]*Script // by magic or generator: merchant/number
 	magic     bool
 	generator *Generator
 }
 
 func newScripts(magic bool, g *Generator) *scripts {
-	return &scripts{by: map[string]*Script{}, magic: magic, generator: g}
+	return &scripts{given: map[string]*Script{}, written: map[string]*Script{}, magic: magic, generator: g}
 }
 
 func (s *scripts) set(no string, sc Script, parts part) error {
@@ -33,21 +34,26 @@ func (s *scripts) set(no string, sc Script, parts part) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	x := s.by[no]
+	x := s.given[no]
 	if x == nil {
 		x = &Script{}
-		s.by[no] = x
+		s.given[no] = x
 	}
+	sc = sc.clone()
 	if parts&callPart != 0 {
-		x.Calls = slices.Clone(sc.Calls)
+		x.Calls = sc.Calls
 	}
 	if parts&queryPart != 0 {
-		x.Queries = slices.Clone(sc.Queries)
+		x.Queries = sc.Queries
 	}
 	if parts&notificationPart != 0 {
-		x.Notifications = slices.Clone(sc.Notifications)
+		x.Notifications = sc.Notifications
 	}
 	return nil
+}
+
+func (sc Script) clone() Script {
+	return Script{Calls: slices.Clone(sc.Calls), Queries: slices.Clone(sc.Queries), Notifications: slices.Clone(sc.Notifications)}
 }
 
 func (s *scripts) setGenerator(g *Generator) {
@@ -56,28 +62,42 @@ func (s *scripts) setGenerator(g *Generator) {
 	s.generator = g
 }
 
+// left answers what is left of a script, by number or merchant/number.
 func (s *scripts) left(no string) Script {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.copyOf(no)
-}
-
-func (s *scripts) copyOf(no string) Script {
-	x := s.by[no]
-	if x == nil {
-		return Script{}
+	for _, m := range []map[string]*Script{s.given, s.written} {
+		if x := m[no]; x != nil {
+			return x.clone()
+		}
 	}
-	return Script{Calls: slices.Clone(x.Calls), Queries: slices.Clone(x.Queries), Notifications: slices.Clone(x.Notifications)}
+	return Script{}
 }
 
+// all answers every script there is.
 func (s *scripts) all() map[string]Script {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m := make(map[string]Script, len(s.by))
-	for no := range s.by {
-		m[no] = s.copyOf(no)
+	all := map[string]Script{}
+	for _, m := range []map[string]*Script{s.written, s.given} {
+		for no, x := range m {
+			all[no] = x.clone()
+		}
 	}
-	return m
+	return all
+}
+
+// find answers the script of a merchant's refund number, nil where there is
+// none: one for this merchant, else one for any, else a written one. The
+// caller holds the lock.
+func (s *scripts) find(merchant, no string) *Script {
+	own := merchant + "/" + no
+	for _, x := range []*Script{s.given[own], s.given[no], s.written[own]} {
+		if x != nil {
+			return x
+		}
+	}
+	return nil
 }
 
 // call takes the step of the next call of a refund number. A number without
@@ -85,7 +105,7 @@ func (s *scripts) all() map[string]Script {
 func (s *scripts) call(provider, merchant, no string, amount int64) Step {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	x := s.by[no]
+	x := s.find(merchant, no)
 	if x == nil {
 		sc, ok := Script{}, false
 		if s.magic {
@@ -98,7 +118,7 @@ func (s *scripts) call(provider, merchant, no string, amount int64) Step {
 			return Step{}
 		}
 		x = &sc
-		s.by[no] = x
+		s.written[merchant+"/"+no] = x
 	}
 	st, _ := take(&x.Calls)
 	return st
@@ -106,20 +126,20 @@ func (s *scripts) call(provider, merchant, no string, amount int64) Step {
 
 // query takes the step of the next query of a refund number; false where
 // none is left.
-func (s *scripts) query(no string) (Step, bool) {
+func (s *scripts) query(merchant, no string) (Step, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	x := s.by[no]
+	x := s.find(merchant, no)
 	if x == nil {
 		return Step{}, false
 	}
 	return take(&x.Queries)
 }
 
-func (s *scripts) notifications(no string) []Notification {
+func (s *scripts) notifications(merchant, no string) []Notification {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if x := s.by[no]; x != nil {
+	if x := s.find(merchant, no); x != nil {
 		return slices.Clone(x.Notifications)
 	}
 	return nil

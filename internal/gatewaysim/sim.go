@@ -140,8 +140,9 @@ func (s *Sim) find(merchant string) (*account, error) {
 	return nil, fmt.Errorf("gatewaysim: no merchant %q: name a user_confirm_key or an app_id of the configuration", merchant)
 }
 
-// Script sets how the successive calls of a refund number go. It replaces
-// what was set before for its calls; queries and notifications stay.
+// Script sets how the successive calls of a refund number go; written as
+// merchant/number, of that merchant's alone. It replaces what was set before
+// for its calls; queries and notifications stay.
 func (s *Sim) Script(refundNo string, steps ...Step) error {
 	return s.scripts.set(refundNo, Script{Calls: steps}, callPart)
 }
@@ -164,7 +165,8 @@ func (s *Sim) SetScript(refundNo string, sc Script) error {
 	return s.scripts.set(refundNo, sc, callPart|queryPart|notificationPart)
 }
 
-// ScriptOf answers what is left of the script of a refund number.
+// ScriptOf answers what is left of the script of a refund number, or of
+// merchant/number, under which those lie that magic or the generator wrote.
 func (s *Sim) ScriptOf(refundNo string) Script { return s.scripts.left(refundNo) }
 
 // SetGenerator changes the generator; nil switches it off. Refund numbers
