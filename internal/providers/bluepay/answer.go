@@ -28,7 +28,7 @@ func readAnswer(a transport.Answer) (answer, *refund.Outcome) {
 	}
 	switch {
 	case a.Status != http.StatusOK:
-		return answer{}, noAnswer(shown(out.code), fmt.Sprintf("answered HTTP %d", a.Status), a.Status != http.StatusTooManyRequests)
+		return answer{}, refusedByHTTP(a.Status, out.code)
 	case err != nil:
 		return answer{}, noAnswer("", fmt.Sprintf("the answer %v", err), true)
 	case out.code == "":
@@ -41,6 +41,21 @@ func readAnswer(a transport.Answer) (answer, *refund.Outcome) {
 		out.data = top["data"]
 	}
 	return out, nil
+}
+
+// refusedByHTTP: whatever the body says, the money is not spoken of. A code that
+// blames our settings holds the merchant all the same, and 429 is no outage.
+func refusedByHTTP(status int, code string) *refund.Outcome {
+	why := fmt.Sprintf("answered HTTP %d", status)
+	switch {
+	case codes[code].class == refund.Misconfigured:
+		o := noAnswer(code, why+": "+codes[code].words, false)
+		o.Hold = true
+		return o
+	case status == http.StatusTooManyRequests:
+		return noAnswer(refund.CodeRateLimited, why, false)
+	}
+	return noAnswer(shown(code), why, true)
 }
 
 // unanswered is what an exchange that brought no answer says.
@@ -119,14 +134,14 @@ func (it item) outcome() refund.Outcome {
 // about judges an item that should be about this refund: another number, payment
 // or amount than we asked about says nothing of ours.
 func (g *Gateway) about(it item, r refund.Request) refund.Outcome {
-	asked, representable := r.Amount.Rescale(g.merchant.Exponent)
+	asked, ok := g.units(r.Amount)
 	why := ""
 	switch {
 	case it.refundNo != r.RefundNo:
 		why = "the answer is about another refund"
 	case it.original != "" && r.TransactionID != "" && it.original != r.TransactionID:
 		why = "the answer is about a refund of another payment"
-	case !representable || it.amount != asked:
+	case !ok || it.amount != asked:
 		why = "the answer names another amount"
 	default:
 		return it.outcome()

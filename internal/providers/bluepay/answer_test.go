@@ -37,8 +37,8 @@ func querying(t testing.TB, w *wire, rec refund.Record) refund.Outcome {
 // rules of the wallets behind it, apart from the table of the code.
 var expected = map[refund.Class][]string{
 	refund.Unknown:       {"21000", "21011", "21023", "21007", "21015", "21407", "21401", "29999", "abc", "0"},
-	refund.Misconfigured: {"21001", "21002", "21003", "21004", "21005", "21016", "21008"},
-	refund.NotSent:       {"21020", "21009", "21014", "21408", "21409"},
+	refund.Misconfigured: {"21001", "21002", "21003", "21004", "21005", "21016", "21008", "21009"},
+	refund.NotSent:       {"21020", "21014", "21408", "21409"},
 	refund.Declined:      {"21006", "21010", "21402", "21403", "21404", "21405", "21406"},
 }
 
@@ -148,10 +148,30 @@ func TestHTTPStatusesThatAreNotOKProveNothing(t *testing.T) {
 	for _, status := range []int{201, 204, 400, 401, 403, 404, 405, 408, 429, 500, 502, 503, 504} {
 		for _, body := range []string{refundData("COMPLETE"), `{"code":21406,"message":"x"}`, `{"code":21001}`, "<html>"} {
 			w := &wire{status: status, body: body}
+			hold := strings.Contains(body, "21001")
+			outage := status != 429 && !hold
 			for what, o := range map[string]refund.Outcome{"refund": refunding(t, w, sample()), "query": querying(t, w, refund.Record{Request: sample()})} {
-				if o.Class != refund.Unknown || o.Outage != (status != 429) || !strings.Contains(o.Message, fmt.Sprint(status)) {
-					t.Errorf("%s, HTTP %d: %+v, want unknown, and an outage unless 429", what, status, o)
+				if o.Class != refund.Unknown || o.Outage != outage || o.Hold != hold || !strings.Contains(o.Message, fmt.Sprint(status)) {
+					t.Errorf("%s, HTTP %d %s: %+v, want unknown, outage=%v, hold=%v", what, status, body, o, outage, hold)
 				}
+			}
+		}
+	}
+}
+
+// Paused between signing and sending: the old time is refused, our settings are
+// well. Refused although it left at once: they are not.
+func TestAStaleCallIsSignedAnew(t *testing.T) {
+	for _, code := range []string{"21008", "21009"} {
+		for waited, want := range map[time.Duration]refund.Class{0: refund.Misconfigured, fresh: refund.Misconfigured, fresh + time.Second: refund.NotSent} {
+			g := on(t, &wire{body: `{"code":` + code + `}`}, merchant(block("")))
+			call, err := g.Sign(sample())
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.now = func() time.Time { return signedAt.Add(waited) }
+			if o := call(context.Background()); o.Class != want || o.Code != code {
+				t.Errorf("%s, %s after signing: %+v, want %s", code, waited, o, want)
 			}
 		}
 	}

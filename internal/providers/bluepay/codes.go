@@ -9,6 +9,12 @@ import (
 // codeOK is "success": the call was accepted; refundStatus says how far it came.
 const codeOK = "10000"
 
+// Codes about the timestamp of a call.
+const (
+	codeTimeWrong   = "21008"
+	codeTimeExpired = "21009"
+)
+
 // codeNoPartial is permanent but for TrueMoney, which takes partial refunds from
 // the next day on.
 const codeNoPartial = "21405"
@@ -45,9 +51,10 @@ var codes = map[string]meaning{
 	"21005": {class: refund.Misconfigured, words: "channel not active"},
 	"21016": {class: refund.Misconfigured, words: "our address is not on the allow list"},
 
-	// Wrong, not merely late: the unit or our clock, and so every call.
-	"21008": {class: refund.Misconfigured, words: "timestamp wrong: look at timestamp_unit and the clock"},
-	"21009": {class: refund.NotSent, words: "timestamp expired"},
+	// Of a call that left at once: then the unit or our clock is wrong, and so is
+	// every call. One that left late is stale and no more (see staleCall).
+	codeTimeWrong:   {class: refund.Misconfigured, words: "timestamp wrong: look at timestamp_unit and the clock"},
+	codeTimeExpired: {class: refund.Misconfigured, words: "timestamp expired: look at timestamp_unit and the clock"},
 
 	"21006":       {class: refund.Declined, words: "original transaction not found"},
 	"21010":       {class: refund.Declined, words: "amount over the limit"},

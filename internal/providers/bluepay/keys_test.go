@@ -54,7 +54,7 @@ func TestKeyFilesThatAreWrongSayHow(t *testing.T) {
 		{"private_key_file", write("words", "this is my secret key"), "holds no key"},
 		{"private_key_file", write("base64", "c2VjcmV0LWtleQ=="), "holds no key"},
 		{"private_key_file", write("cut", file(t, "merchant.pem")[:900]), "holds no key"},
-		{"private_key_file", write("broken", string(broken)), "hold"},
+		{"private_key_file", write("broken", string(broken)), "holds no key"},
 		{"private_key_file", in("merchant_encrypted.pem"), "is encrypted"},
 		{"private_key_file", in("merchant_public.pem"), "holds a public key"},
 		{"private_key_file", in("ec.pem"), "not RSA"},

@@ -41,23 +41,29 @@ func (g *Gateway) Sign(r refund.Request) (refund.Call, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sign the refund: %w", err)
 	}
+	signed := g.now()
 	var made atomic.Bool
 	return func(ctx context.Context) refund.Outcome {
 		if made.Swap(true) {
 			return refund.Outcome{Class: refund.Unknown, Message: "this call was made before"}
 		}
+		late := g.now().Sub(signed) > fresh
 		ctx, cancel := g.within(ctx)
 		defer cancel()
 		answered, err := g.client.Post(ctx, refundPath, body)
 		if err != nil {
 			return unanswered(err, refund.RefundCall)
 		}
-		return g.refundAnswer(answered, r)
+		return g.refundAnswer(answered, r, late)
 	}, nil
 }
 
-// refundAnswer reads the answer of 5.1.
-func (g *Gateway) refundAnswer(answered transport.Answer, r refund.Request) refund.Outcome {
+// fresh is how long a signed call may wait until its time is no longer blamed on
+// our settings.
+const fresh = 30 * time.Second
+
+// refundAnswer reads the answer of 5.1 to a call that left at once, or late.
+func (g *Gateway) refundAnswer(answered transport.Answer, r refund.Request, late bool) refund.Outcome {
 	a, none := readAnswer(answered)
 	switch {
 	case none != nil:
@@ -66,6 +72,8 @@ func (g *Gateway) refundAnswer(answered transport.Answer, r refund.Request) refu
 		o := toCall(a.code, a.message)
 		o.Class, o.RetryAfter = refund.NotSent, g.untilTomorrow()
 		return o
+	case late && (a.code == codeTimeWrong || a.code == codeTimeExpired):
+		return staleCall(a)
 	case a.code != codeOK:
 		return toCall(a.code, a.message)
 	}
@@ -78,6 +86,14 @@ func (g *Gateway) refundAnswer(answered transport.Answer, r refund.Request) refu
 		return *noAnswer("", err.Error(), false)
 	}
 	return g.about(it, r)
+}
+
+// staleCall: the process was paused between signing and sending, and the gateway
+// refused the old time. It is signed anew next time.
+func staleCall(a answer) refund.Outcome {
+	o := toCall(a.code, a.message)
+	o.Class = refund.NotSent
+	return o
 }
 
 // untilTomorrow: TrueMoney takes no partial refund on the day of the payment
