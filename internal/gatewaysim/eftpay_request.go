@@ -44,8 +44,6 @@ var eftpayWallets = map[string][]string{
 // for people.
 type violation struct{ code, reason string }
 
-func (v *violation) Error() string { return v.code + " " + v.reason }
-
 func violate(code, format string, args ...any) *violation {
 	return &violation{code, fmt.Sprintf(format, args...)}
 }

@@ -123,10 +123,12 @@ func (a *account) view(r *refund) Refund {
 // Refusal is a call or query that failed validation: a client that follows
 // the vendor's pages causes none.
 type Refusal struct {
-	Time               time.Time
-	Provider, Merchant string
+	Time     time.Time `json:"time"`
+	Provider string    `json:"provider"`
+	Merchant string    `json:"merchant"`
 	// Code is the return_status or code answered.
-	Code, Reason string
+	Code   string `json:"code"`
+	Reason string `json:"reason"`
 }
 
 // maxRefusals bounds the memory that a client in a loop can take.
