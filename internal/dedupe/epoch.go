@@ -48,7 +48,7 @@ func (s *Store) sentinel(merchant string, raw []any) (int64, error) {
 	}
 	s.epochs.Delete(merchant)
 	switch answer.word {
-	case "missing":
+	case "gone":
 		return 0, gone(merchant)
 	case "server":
 		return 0, changed(merchant, answer.value)

@@ -108,7 +108,7 @@ func (s *Store) runAt(ctx context.Context, script *redis.Script, merchant string
 	}
 	answer.seen, answer.epoch = seen, epoch
 	switch answer.word {
-	case "missing":
+	case "gone":
 		s.epochs.Delete(merchant)
 		return reply{}, gone(merchant)
 	case "server":

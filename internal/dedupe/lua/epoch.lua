@@ -2,7 +2,7 @@
 --
 -- KEYS  1 sentinel
 -- ARGV  1 0
--- Answer {'ok', clock, '', epoch}, or 'missing' or 'server' as in lib.lua
+-- Answer {'ok', clock, '', epoch}, or 'gone' or 'server' as in lib.lua
 -- Guarantee  'ok' only for a sentinel that this very server wrote.
 
 local refused = refusal()

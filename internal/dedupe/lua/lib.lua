@@ -2,7 +2,7 @@
 --
 -- KEYS[1] is always the merchant's sentinel, ARGV[1] always the epoch that the caller believes in.
 -- Every answer is a list {word, clock in microseconds, record or '', ...}; the words of a refusal are
---   'missing'        no sentinel here: new, wiped, or the shard was lost
+--   'gone'           no sentinel here: new, wiped, or the shard was lost
 --   'server', epoch  the sentinel was written under another server's identity: failed over or restarted
 --   'moved', epoch   the sentinel has another epoch than the caller
 -- and nothing is read or written then.
@@ -26,7 +26,7 @@ local now_ms = math.floor(now / 1000)
 -- The refusal, or nil where the sentinel is the caller's.
 local function refusal()
   local sentinel = redis.call('GET', KEYS[1])
-  if not sentinel then return {'missing', now, '0'} end
+  if not sentinel then return {'gone', now, '0'} end
   local epoch, id = string.match(sentinel, '^(%d+)|(.*)$')
   if id ~= server() then return {'server', now, epoch} end
   if epoch ~= ARGV[1] then return {'moved', now, epoch} end

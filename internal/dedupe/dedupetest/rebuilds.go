@@ -1,0 +1,361 @@
+package dedupetest
+
+import (
+	"errors"
+	"time"
+
+	"github.com/refundworker/refundworker/internal/dedupe"
+	"github.com/refundworker/refundworker/internal/refund"
+)
+
+// unavailable wants *refund.Unavailable around an error of this type.
+func unavailable[E error](b *bench, what string, err error) E {
+	b.Helper()
+	var u *refund.Unavailable
+	var cause E
+	if !errors.As(err, &u) || !errors.As(err, &cause) {
+		b.Fatalf("%s: %v (%T)", what, err, err)
+	}
+	return cause
+}
+
+func (b *bench) rebuilding(what string, err error) {
+	b.Helper()
+	var u *refund.Unavailable
+	if !errors.As(err, &u) || !errors.Is(err, dedupe.ErrRebuilding) {
+		b.Fatalf("%s: %v", what, err)
+	}
+}
+
+// steps tries every step of the store on a merchant that cannot be served.
+func (b *bench) steps() map[string]error {
+	rec := refund.Record{Request: claimOf("r1", "").Request, Version: 1, Order: "order-1", StoreTime: Start}
+	_, claim := b.Store.Claim(b.ctx, claimOf("r1", "t9"))
+	_, resend := b.Store.Resend(b.ctx, rec, "t1", lease)
+	_, load := b.Store.Load(b.ctx, rec.Key())
+	_, _, record := b.Store.Record(b.ctx, eventOf(rec, refund.StatusFailed), "t1")
+	_, published := b.Store.Published(b.ctx, rec.Key(), 1)
+	_, epoch := b.Store.Epoch(b.ctx, merchant)
+	note := b.Store.Note(b.ctx, merchant, "0:1")
+	return map[string]error{
+		"claim": claim, "resend": resend, "load": load, "record": record, "published": published, "epoch": epoch, "note": note,
+	}
+}
+
+func whatIsGoneIsNotNew(b *bench) {
+	b.claim(refund.Yours, claimOf("r1", "t1"))
+	b.Wipe()
+	for step, err := range b.steps() {
+		if missing := unavailable[*dedupe.ErrEpochMissing](b, step, err); missing.Merchant != merchant {
+			b.Errorf("%s: %+v", step, missing)
+		}
+	}
+}
+
+func aFailoverIsNoticed(b *bench) {
+	b.claim(refund.Yours, claimOf("r1", "t1"))
+	if err := b.Store.Note(b.ctx, merchant, "0:17 1:4"); err != nil {
+		b.Fatal(err)
+	}
+	b.Failover()
+	for step, err := range b.steps() {
+		if changed := unavailable[*dedupe.ErrServerChanged](b, step, err); changed.Merchant != merchant || changed.Epoch != 0 {
+			b.Errorf("%s: %+v", step, changed)
+		}
+	}
+	if noted, err := b.Store.Noted(b.ctx, merchant); err != nil || noted != "0:17 1:4" {
+		b.Errorf("noted %q, %v", noted, err)
+	}
+	_, err := b.Store.Begin(b.ctx, merchant, 0)
+	unavailable[*dedupe.ErrServerChanged](b, "an epoch that is not higher", err)
+}
+
+func epochsOnlyGrow(b *bench) {
+	for _, step := range []struct{ begin, want int64 }{{0, 0}, {3, 3}, {2, 3}, {3, 3}} {
+		if got, err := b.Store.Begin(b.ctx, merchant, step.begin); err != nil || got != step.want {
+			b.Errorf("begin %d: %d, %v", step.begin, got, err)
+		}
+		if got, err := b.Store.Epoch(b.ctx, merchant); err != nil || got != step.want {
+			b.Errorf("after begin %d: %d, %v", step.begin, got, err)
+		}
+	}
+	if got := b.claim(refund.Yours, claimOf("r1", "t1")).Record; got.Last.Sequence != 3001 || got.Epoch != 3 {
+		b.Errorf("%+v", got)
+	}
+}
+
+func oldNewsMeetANewEpoch(b *bench) {
+	asked := b.doubtful("r1")
+	if _, err := b.Store.Begin(b.ctx, merchant, 1); err != nil {
+		b.Fatal(err)
+	}
+	got, ok, err := b.Store.Record(b.ctx, eventOf(asked, refund.StatusFailed), "q")
+	if err != nil || ok || got.Epoch != 1 || got.Last.Sequence != 1 {
+		b.Fatalf("a sequence of the old epoch was stored: %t, %v, %+v", ok, err, got)
+	}
+	b.resend(refund.NotYours, asked, "q")
+	if got.NextSequence() != 1001 {
+		b.Errorf("next sequence %d", got.NextSequence())
+	}
+	b.record(got, refund.StatusFailed, "q")
+}
+
+func oneRebuildsAtATime(b *bench) {
+	token, err := b.Store.Lock(b.ctx, merchant, time.Hour)
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, err = b.Store.Restore(b.ctx, token, onTopic("r1", refund.StatusPending, 1, 1), "")
+	if !errors.Is(err, dedupe.ErrServing) {
+		b.Errorf("restored while claims are given: %v", err)
+	}
+	b.Wipe()
+	_, err = b.Store.Finish(b.ctx, merchant, token, 1)
+	b.rebuilding("finish after a wipe", err)
+	_, err = b.Store.Restore(b.ctx, token, onTopic("r1", refund.StatusPending, 1, 1), "")
+	b.rebuilding("restore after a wipe", err)
+
+	if token, err = b.Store.Lock(b.ctx, merchant, time.Hour); err != nil {
+		b.Fatal(err)
+	}
+	_, err = b.Store.Lock(b.ctx, merchant, time.Hour)
+	b.rebuilding("a second lock", err)
+	_, err = b.Store.Begin(b.ctx, merchant, 1)
+	b.rebuilding("begin beside a rebuild", err)
+	b.rebuilding("refresh by another", b.Store.Refresh(b.ctx, merchant, "other", time.Hour))
+	if err := b.Store.Unlock(b.ctx, merchant, "other"); err != nil {
+		b.Fatal(err)
+	}
+	if err := b.Store.Refresh(b.ctx, merchant, token, time.Hour); err != nil {
+		b.Fatal(err)
+	}
+	if other, err := b.Store.Lock(b.ctx, Merchants[1], time.Hour); err != nil || b.Store.Unlock(b.ctx, Merchants[1], other) != nil {
+		b.Fatal("another merchant's", err)
+	}
+
+	b.BreakLock(merchant)
+	next, err := b.Store.Lock(b.ctx, merchant, time.Hour)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.rebuilding("refresh of a lost one", b.Store.Refresh(b.ctx, merchant, token, time.Hour))
+	_, err = b.Store.Finish(b.ctx, merchant, token, 5)
+	b.rebuilding("finish of a lost one", err)
+	if got, err := b.Store.Finish(b.ctx, merchant, next, 5); err != nil || got != 5 {
+		b.Fatal(got, err)
+	}
+	if _, err := b.Store.Lock(b.ctx, merchant, time.Hour); err != nil {
+		b.Fatal("not given back", err)
+	}
+}
+
+// onTopic is what an event on the status topic tells: no method, wallet, flow,
+// terminal or reason.
+func onTopic(no string, status refund.Status, sequence int64, attempt int) refund.Record {
+	return refund.Record{
+		Request: refund.Request{
+			Key: refund.Key{Merchant: merchant, RefundNo: no}, OrderNo: "order-1",
+			Amount: refund.Money{Minor: 100, Currency: hkd}, OrderAmount: refund.Money{Minor: 1000, Currency: hkd},
+		},
+		Provider: "eftpay", Order: "order-1", FirstSeen: Start.Add(-time.Hour),
+		Last: refund.Event{
+			Sequence: sequence, Status: status, Source: refund.FromWorker, Matched: true, Attempt: attempt,
+			OccurredAt: Start.Add(-time.Minute), RecordedAt: Start.Add(-time.Minute), ProviderStatus: "TRADE",
+		},
+	}
+}
+
+// rebuild wipes the store, restores records under their contents and begins
+// epoch 1.
+func (b *bench) rebuild(records ...refund.Record) map[string]refund.Record {
+	b.Helper()
+	token, err := b.Store.Lock(b.ctx, merchant, time.Hour)
+	if err != nil {
+		b.Fatal(err)
+	}
+	restored := map[string]refund.Record{}
+	for _, rec := range records {
+		for range 2 { // safe to repeat
+			content := claimOf(rec.Request.RefundNo, "").Request.Content()
+			got, err := b.Store.Restore(b.ctx, token, rec, content)
+			if err != nil {
+				b.Fatal(err)
+			}
+			restored[rec.Request.RefundNo] = got
+		}
+	}
+	if _, err := b.Store.Finish(b.ctx, merchant, token, 1); err != nil {
+		b.Fatal(err)
+	}
+	return restored
+}
+
+func aRebuildBringsBack(b *bench) {
+	b.claim(refund.Yours, claimOf("pending", "t1"))
+	b.Wipe()
+	restored := b.rebuild(
+		onTopic("pending", refund.StatusPending, 1, 1),
+		onTopic("waiting", refund.StatusWaiting, 2, 1),
+		onTopic("parked", refund.StatusWaiting, 1, 0),
+		onTopic("done", refund.StatusSucceeded, 2, 1),
+		onTopic("failed", refund.StatusFailed, 2, 1),
+	)
+	for no, want := range map[string]struct {
+		holding refund.Holding
+		doubt   bool
+		called  bool
+	}{
+		"pending": {refund.HoldsReserved, false, true},
+		"waiting": {refund.HoldsReserved, true, true},
+		"parked":  {refund.HoldsNothing, false, false},
+		"done":    {refund.HoldsSucceeded, false, false},
+		"failed":  {refund.HoldsNothing, false, false},
+	} {
+		got := b.load(no)
+		if got.Holding != want.holding || got.Doubt != want.doubt || got.CallEnd.Equal(Start) != want.called || got.Token != "" || !got.LeaseEnd.IsZero() {
+			b.Errorf("%s: %+v", no, got)
+		}
+		if got.Last != restored[no].Last || got.Last.ProviderStatus != "TRADE" || got.Published != got.Last.Sequence || got.Epoch != 1 {
+			b.Errorf("%s: %+v", no, got)
+		}
+	}
+	// 100 each of pending, waiting and done are held.
+	b.claim(refund.OverTotal, claimOf("new", "t1", amount(701)))
+	b.claim(refund.Yours, claimOf("new", "t1", amount(700)))
+	b.claim(refund.InDoubt, claimOf("pending", "q"))
+	b.claim(refund.InDoubt, claimOf("waiting", "q", followUp(7, "d/0/1"))) // the first one read goes on
+	b.claim(refund.ChainEnded, claimOf("waiting", "q2", followUp(7, "d/0/2")))
+	b.claim(refund.Finished, claimOf("done", "t"))
+	b.claim(refund.Conflict, claimOf("failed", "t", func(c *refund.Claim) { c.Request.Wallet = "other" }))
+	b.claim(refund.OverTotal, claimOf("parked", "t")) // never called: its reservation was never announced
+	b.record(b.load("new"), refund.StatusFailed, "t1")
+	if got := b.claim(refund.Yours, claimOf("parked", "t")).Record; got.Last.Sequence != 1001 || got.Attempt != 1 {
+		b.Errorf("%+v", got)
+	}
+}
+
+func aRebuildGoesForwardOnly(b *bench) {
+	behind := b.finish(claimOf("ahead", "t1"), refund.StatusSucceeded)
+	b.claim(refund.Yours, claimOf("open", "t1"))
+	b.claim(refund.Yours, claimOf("open2", "t1", func(c *refund.Claim) { c.Request.Reason = "kept" }))
+	over := onTopic("beyond", refund.StatusUnknown, 1, 1)
+	over.Request.Amount.Minor = 900
+	b.Advance(lease)
+	b.Failover()
+	b.rebuild(
+		onTopic("ahead", refund.StatusPending, 1, 1), // the publish of SUCCEEDED was to come
+		onTopic("open", refund.StatusPending, 1, 1),
+		onTopic("open2", refund.StatusUnknown, 2, 1), // Redis lost that
+		over, // 900 of 1000, where 300 are held: stored whatever the total
+	)
+	got := b.load("ahead")
+	if got.Last != behind.Last || got.Holding != refund.HoldsSucceeded {
+		b.Errorf("%+v", got)
+	}
+	got = b.load("open")
+	if got.Token != "" || got.Last.Sequence != 1 || got.CallEnd != Start.Add(lease) {
+		b.Errorf("%+v", got)
+	}
+	got = b.load("open2")
+	if got.Last.Status != refund.StatusUnknown || got.Request.Reason != "kept" || got.Request.Method != "WeChat" {
+		b.Errorf("%+v", got)
+	}
+	b.claim(refund.OverTotal, claimOf("new", "t1", amount(1)))
+	b.record(b.load("beyond"), refund.StatusFailed, "")
+	b.claim(refund.OverTotal, claimOf("new", "t1", amount(701)))
+	b.claim(refund.Yours, claimOf("new", "t1", amount(700)))
+}
+
+func aRestoredRequestIsCompleted(b *bench) {
+	b.Wipe()
+	b.rebuild(onTopic("r1", refund.StatusPending, 1, 1), onTopic("r2", refund.StatusWaiting, 1, 0))
+	if got := b.load("r1").Request; got.Method != "" || got.Flow != "" {
+		b.Errorf("%+v", got)
+	}
+	c := claimOf("r1", "q")
+	if got := b.claim(refund.InDoubt, c).Record.Request; got != c.Request {
+		b.Errorf("got %+v\nwant %+v", got, c.Request)
+	}
+	c = claimOf("r2", "t")
+	if got := b.claim(refund.Yours, c).Record.Request; got != c.Request {
+		b.Errorf("got %+v\nwant %+v", got, c.Request)
+	}
+	// News keep the content that the topic told, also while the request is not whole.
+	b.Wipe()
+	b.rebuild(onTopic("r1", refund.StatusPending, 1, 1))
+	b.record(b.load("r1"), refund.StatusSucceeded, "")
+	b.claim(refund.Finished, claimOf("r1", "t"))
+	b.claim(refund.Conflict, claimOf("r1", "t", func(c *refund.Claim) { c.Request.Method = "Alipay" }))
+
+	// An event without a fingerprint: amount, currency and order decide.
+	b.Wipe()
+	token, err := b.Store.Lock(b.ctx, merchant, time.Hour)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := b.Store.Restore(b.ctx, token, onTopic("r1", refund.StatusPending, 1, 1), ""); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := b.Store.Finish(b.ctx, merchant, token, 1); err != nil {
+		b.Fatal(err)
+	}
+	b.claim(refund.Conflict, claimOf("r1", "q", amount(101)))
+	b.claim(refund.InDoubt, claimOf("r1", "q"))
+	b.claim(refund.Conflict, claimOf("r1", "q2", func(c *refund.Claim) { c.Request.Method = "Alipay" }))
+}
+
+func aLongFinalRefundStaysForgotten(b *bench) {
+	b.Wipe()
+	old := onTopic("old", refund.StatusSucceeded, 2, 1)
+	old.Last.RecordedAt = Start.Add(-Retention)
+	open := onTopic("open", refund.StatusReview, 2, 1)
+	open.Last.RecordedAt = Start.Add(-2 * Retention)
+	restored := b.rebuild(old, open)
+	if restored["old"].Known() || b.load("old").Known() || !b.load("open").Known() {
+		b.Errorf("%+v", restored)
+	}
+}
+
+func aFailoverEndsARebuild(b *bench) {
+	b.Wipe()
+	token, err := b.Store.Lock(b.ctx, merchant, time.Hour)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Failover()
+	_, err = b.Store.Restore(b.ctx, token, onTopic("r1", refund.StatusPending, 1, 1), "")
+	b.rebuilding("restore", err)
+	_, err = b.Store.Finish(b.ctx, merchant, token, 1)
+	b.rebuilding("finish", err)
+	b.rebuilding("refresh", b.Store.Refresh(b.ctx, merchant, token, time.Hour))
+	if _, err := b.Store.Lock(b.ctx, merchant, time.Hour); err != nil {
+		b.Fatal("the lock of a server that is gone is void:", err)
+	}
+}
+
+func everyFieldComesBack(b *bench) {
+	at := Start.Add(123 * time.Millisecond)
+	c := claimOf("r1", "t1", func(c *refund.Claim) {
+		c.Request.TransactionID, c.Request.Flow, c.Request.Reason = "4200001", refund.FlowApply, "a | reason\x00\n退款"
+		c.Request.RequestedAt = at
+		c.Request.Trace = refund.Trace{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", State: "a=1,b=2"}
+	})
+	rec := b.claim(refund.Yours, c).Record
+	if rec.Request != c.Request {
+		b.Fatalf("got %+v\nwant %+v", rec.Request, c.Request)
+	}
+	next := eventOf(rec, refund.StatusUnknown, func(r *refund.Record) {
+		r.Accepted, r.Doubt = true, true
+		r.Last.Correction, r.Last.Source, r.Last.Attempt = true, refund.FromOperator, 7
+		r.Last.ProviderStatus, r.Last.ProviderRefundID, r.Last.TransactionID = "TRADE|", "5030|", "42|"
+		r.Last.Code, r.Last.Message = "code", "退款 | failed\x00"
+		r.Last.OccurredAt = at.Add(time.Hour)
+	})
+	got, ok, err := b.Store.Record(b.ctx, next, "")
+	if err != nil || !ok {
+		b.Fatal(ok, err)
+	}
+	next.Version++
+	b.same("recorded", got, next)
+	b.same("loaded", b.load("r1"), next)
+}

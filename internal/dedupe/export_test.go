@@ -1,0 +1,24 @@
+package dedupe
+
+// clockOfTest stands still until a test sets it: scripts read it beside the
+// merchant's sentinel.
+const clockOfTest = `
+local function clock() return tonumber(redis.call('GET', KEYS[1] .. ':clock')) end
+`
+
+// UseTestClock makes every script read the time from the key that ClockKey names
+// (microseconds), instead of the server's.
+func (s *Store) UseTestClock() { s.scripts = load(clockOfTest) }
+
+// ClockKey is where a merchant's test clock is.
+func (s *Store) ClockKey(merchant string) string { return s.SentinelKey(merchant) + ":clock" }
+
+// SentinelKey is where a merchant's epoch is.
+func (s *Store) SentinelKey(merchant string) string { return s.keys(merchant).sentinel() }
+
+// LockKey is where the right to rebuild a merchant is.
+func (s *Store) LockKey(merchant string) string { return s.keys(merchant).rebuild() }
+
+// RecordKey and OrderKey are where a refund and its order are.
+func (s *Store) RecordKey(merchant, refundNo string) string { return s.keys(merchant).record(refundNo) }
+func (s *Store) OrderKey(merchant, order string) string     { return s.keys(merchant).order(order) }
