@@ -125,6 +125,9 @@ func (c *Client) Committed(ctx context.Context, group, topic string) (map[int]in
 	if err == nil {
 		err = answer.Error
 	}
+	if errors.Is(err, kafkago.GroupIdNotFound) {
+		return map[int]int64{}, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("kafka: committed offsets of group %s: %w", group, explain(err))
 	}
