@@ -10,28 +10,17 @@
 package providertest
 
 import (
-	"context"
 	"testing"
 
 	"github.com/refundworker/refundworker/internal/gatewaysim"
+	"github.com/refundworker/refundworker/internal/providers"
 	"github.com/refundworker/refundworker/internal/providers/account"
 	"github.com/refundworker/refundworker/internal/providers/transport"
 	"github.com/refundworker/refundworker/internal/refund"
 )
 
 // Gateway is all that a gateway package offers of one merchant.
-type Gateway interface {
-	refund.Gateway
-	// ParseCallback verifies a notification, then reads it. Every error is a
-	// *refund.CallbackError.
-	ParseCallback(body []byte) (refund.Notice, error)
-	// Acknowledge is the reply by which the vendor stops repeating a notification.
-	Acknowledge() (contentType string, body []byte)
-	// Ping is a signed query that moves no money and is about no refund: the
-	// merchant's settings are wrong where the outcome has Hold, the gateway is not
-	// there where it has Outage, else all is well.
-	Ping(context.Context) refund.Outcome
-}
+type Gateway = providers.Gateway
 
 // Subject is a gateway package under test, with an account at the simulated
 // gateways.
