@@ -1,0 +1,191 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/refundworker/refundworker/internal/providers/account"
+	"github.com/refundworker/refundworker/internal/refund"
+)
+
+// Merchant is one entry of merchants: what all providers have in common, and the
+// provider's own block, which Account hands on.
+type Merchant struct {
+	Name               string        `yaml:"name" config:"required"`
+	Provider           string        `yaml:"provider" config:"required"`
+	BaseURL            string        `yaml:"base_url" config:"required"` // no slash at its end
+	AllowHTTP          bool          `yaml:"allow_http"`
+	Proxy              string        `yaml:"proxy"`
+	CurrencyCode       string        `yaml:"currency" config:"required"`
+	CurrencyExponent   *int          `yaml:"currency_exponent"` // nil: the standard's
+	Test               bool          `yaml:"test"`              // load tests may send to it
+	Timeout            time.Duration `yaml:"timeout"`
+	Concurrency        int           `yaml:"concurrency"` // per worker
+	MaxWait            time.Duration `yaml:"max_wait"`
+	Rate               int           `yaml:"rate"`       // calls a second over all workers
+	ErrorRate          int           `yaml:"error_rate"` // calls a second that end in errors, per worker
+	Breaker            Breaker       `yaml:"breaker"`
+	MaxRefundsPerOrder int           `yaml:"max_refunds_per_order"`
+	OrderInterval      time.Duration `yaml:"order_interval"`
+	ResendAfter        time.Duration `yaml:"resend_after"`
+
+	Currency refund.Currency `yaml:"-"` // of CurrencyCode, with the standard's decimals
+
+	doc   *document
+	path  string // merchants[i]
+	block *node
+}
+
+// Breaker is when a merchant's calls stop: once at least MinCalls ended within
+// Window and FailureRatio of them were outages, for OpenFor.
+type Breaker struct {
+	Window       time.Duration `yaml:"window"`
+	MinCalls     int           `yaml:"min_calls"`
+	FailureRatio float64       `yaml:"failure_ratio"`
+	OpenFor      time.Duration `yaml:"open_for"`
+}
+
+func (m *Merchant) preset() {
+	m.Timeout, m.Concurrency, m.MaxWait, m.Rate, m.ErrorRate = 10*time.Second, 64, 5*time.Second, 100, 6
+	m.Breaker = Breaker{Window: 30 * time.Second, MinCalls: 20, FailureRatio: 0.5, OpenFor: 15 * time.Second}
+	m.MaxRefundsPerOrder, m.ResendAfter = 50, time.Minute
+}
+
+// take keeps the block that is named like the provider.
+func (m *Merchant) take(d *document, path string, key member) bool {
+	holdsKeys := key.value.kind == mapping || key.value.kind == null
+	switch {
+	case key.key == m.Provider:
+		m.block = key.value
+		return true
+	case !holdsKeys || nearest(key.key, commonKeys) != "":
+		return false
+	case m.Provider == "" || !d.sound(join(path, "provider")):
+		return true // perhaps its block: the provider is what is wrong
+	}
+	d.hide(key.value)
+	d.broken[join(path, m.Provider)] = true // said here
+	d.add(key.at, fmt.Sprintf("%s: unknown key %q; the block of provider %s is named like it", path, key.key, d.shown(join(path, "provider"))))
+	return true
+}
+
+var commonKeys = func() (keys []string) {
+	for key := range fieldsOf(reflect.TypeFor[Merchant]()) {
+		keys = append(keys, key)
+	}
+	return keys
+}()
+
+// shown is a value as it is written in the file, its references not replaced.
+func (d *document) shown(path string) string {
+	n, _ := d.find(path)
+	return n.text
+}
+
+// Exponent is how many decimals the gateway counts the currency with.
+func (m Merchant) Exponent() int {
+	if m.CurrencyExponent != nil {
+		return *m.CurrencyExponent
+	}
+	return m.Currency.Exponent
+}
+
+// Account is what the provider's package is given.
+func (m Merchant) Account() account.Merchant {
+	return account.Merchant{
+		Name: m.Name, BaseURL: m.BaseURL, AllowHTTP: m.AllowHTTP, Proxy: m.Proxy,
+		Currency: m.Currency, Exponent: m.Exponent(), Timeout: m.Timeout,
+		Decode: m.decode, Path: m.resolve,
+	}
+}
+
+// decode reads the provider's block into a pointer to its struct with yaml tags.
+// The error is a *Findings.
+func (m Merchant) decode(into any) error {
+	target := reflect.ValueOf(into)
+	if target.Kind() != reflect.Pointer || target.Elem().Kind() != reflect.Struct {
+		return fmt.Errorf("config: the block of %s is read into a pointer to a struct, not into %T", m.Name, into)
+	}
+	if m.doc == nil {
+		return fmt.Errorf("config: merchant %s was not read from a file", m.Name)
+	}
+	d := m.doc.fork()
+	d.decode(join(m.path, m.Provider), m.block, target.Elem())
+	return d.result()
+}
+
+func (m Merchant) resolve(name string) string {
+	if m.doc == nil {
+		return name
+	}
+	return m.doc.path(name)
+}
+
+// MerchantFinding gives the error of a provider's constructor about merchant i its
+// place in the file: *account.FieldError at its key, joined errors one by one,
+// anything else at the merchant. The answer is a *Findings, or nil.
+func (c *Config) MerchantFinding(i int, err error) error {
+	d := c.doc.fork()
+	c.locate(d, fmt.Sprintf("merchants[%d]", i), c.Merchants[i].Provider, err)
+	return d.result()
+}
+
+func (c *Config) locate(d *document, merchant, provider string, err error) {
+	var found *Findings
+	var field *account.FieldError
+	joined, several := err.(interface{ Unwrap() []error })
+	switch {
+	case err == nil:
+	case several:
+		for _, one := range joined.Unwrap() {
+			c.locate(d, merchant, provider, one)
+		}
+	case errors.As(err, &found):
+		d.found = append(d.found, found.List...)
+	case errors.As(err, &field):
+		path := join(join(merchant, provider), field.Field)
+		if common := join(merchant, field.Field); !d.given(path) && d.given(common) {
+			path = common
+		}
+		if n, exact := d.find(path); d.skip && exact && strings.Contains(n.text, "${") {
+			return
+		}
+		d.add(d.place(path), oneLine(path+": "+field.Err.Error()))
+	default:
+		d.add(d.place(merchant), oneLine(merchant+": "+err.Error()))
+	}
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// checkBlocks asks the providers about the merchants whose common settings are
+// right.
+func (c *Config) checkBlocks(check func(Merchant) error) (errs []error) {
+	for i, m := range c.Merchants {
+		if !c.doc.intact(m.path) {
+			continue
+		}
+		if err := check(m); err != nil {
+			errs = append(errs, c.MerchantFinding(i, err))
+		}
+	}
+	return errs
+}
+
+// intact: nothing at or below the path has a finding.
+func (d *document) intact(path string) bool {
+	for broken := range d.broken {
+		if d.skip {
+			if n, exact := d.find(broken); exact && strings.Contains(n.text, "${") {
+				continue
+			}
+		}
+		if broken == path || strings.HasPrefix(broken, path+".") || strings.HasPrefix(path, broken+".") || strings.HasPrefix(path, broken+"[") {
+			return false
+		}
+	}
+	return true
+}
