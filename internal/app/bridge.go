@@ -1,0 +1,69 @@
+package app
+
+import (
+	"context"
+	"net"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/refundworker/refundworker/internal/admin"
+	"github.com/refundworker/refundworker/internal/bridge"
+	"github.com/refundworker/refundworker/internal/config"
+	"github.com/refundworker/refundworker/internal/providers"
+)
+
+// Bridge runs the notify-bridge until ctx ends, then lets callbacks under way end
+// and returns nil. An error says what a person has to change.
+func Bridge(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
+	c, err := open(cfg, log.With().Str("process", "bridge").Logger())
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	admins, err := net.Listen("tcp", cfg.Bridge.Admin)
+	if err != nil {
+		return err
+	}
+	callbacks, err := net.Listen("tcp", cfg.Bridge.Listen)
+	if err != nil {
+		admins.Close()
+		return err
+	}
+	handler := bridge.Bridge{
+		Accounts: callbackAccounts(c.accounts), Recorder: c.recorder, FollowUps: c.followUps(), Schedule: c.schedule,
+		Limits: bridge.Limits{
+			MaxBody: int64(cfg.Bridge.MaxBody), Timeout: cfg.Bridge.Timeout,
+			MaxConcurrent: cfg.Bridge.MaxConcurrent, MaxPerMerchant: cfg.Bridge.MaxPerMerchant,
+		},
+		Log: c.log, Answered: c.metrics.callback,
+	}.Handler()
+
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var group errgroup.Group
+	group.Go(func() error {
+		return admin.Serve(serving, admins, admin.Handler(promhttp.HandlerFor(c.metrics.registry, promhttp.HandlerOpts{}), c.checks()...))
+	})
+	group.Go(func() error {
+		defer stop()
+		c.log.Info().Str("listen", callbacks.Addr().String()).Int("merchants", len(c.accounts)).Msg("bridge starts")
+		err := bridge.Serve(ctx, callbacks, handler, cfg.Bridge.Timeout, c.log)
+		c.log.Info().Msg("bridge drained")
+		return err
+	})
+	return group.Wait()
+}
+
+// callbackAccounts are the merchants as the bridge looks them up.
+type callbackAccounts providers.Accounts
+
+// Account implements bridge.Accounts.
+func (a callbackAccounts) Account(merchant string) (bridge.Account, bool) {
+	found, ok := a[merchant]
+	if !ok {
+		return bridge.Account{}, false
+	}
+	return bridge.Account{Provider: found.Provider, Gateway: found.Callbacks}, true
+}

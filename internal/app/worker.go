@@ -1,0 +1,143 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/refundworker/refundworker/internal/admin"
+	"github.com/refundworker/refundworker/internal/config"
+	"github.com/refundworker/refundworker/internal/consumer"
+	"github.com/refundworker/refundworker/internal/dedupe"
+	"github.com/refundworker/refundworker/internal/refund"
+	"github.com/refundworker/refundworker/internal/statuslog"
+)
+
+// Worker runs the worker until ctx ends, then drains and returns nil. An error
+// says what a person has to change.
+func Worker(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
+	c, err := open(cfg, log.With().Str("process", "worker").Logger())
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	listener, err := net.Listen("tcp", cfg.Worker.Admin)
+	if err != nil {
+		return err
+	}
+	keeper := c.keeper()
+	c.lost = keeper.Wake
+	work, err := c.consumer()
+	if err != nil {
+		listener.Close()
+		return err
+	}
+
+	// What the consumer's works need outlives them: the drain still records,
+	// publishes and answers probes.
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var group errgroup.Group
+	started := make(chan struct{})
+	checks := append(c.checks(), admin.Check{Name: "consumer", Ready: func(context.Context) error { return readyAfter(started, work.Ready) }})
+	group.Go(func() error {
+		return admin.Serve(serving, listener, admin.Handler(promhttp.HandlerFor(c.metrics.registry, promhttp.HandlerOpts{}), checks...))
+	})
+	group.Go(func() error {
+		defer stop()
+		if err := c.prepareWorker(ctx); err != nil {
+			return unlessEnded(ctx, err)
+		}
+		c.log.Info().Str("group", cfg.Kafka.Group).Int("merchants", len(c.accounts)).Msg("worker starts")
+		group.Go(func() error { keeper.Run(serving); return nil })
+		close(started)
+		err := work.Run(ctx)
+		c.log.Info().Msg("worker drained")
+		return err
+	})
+	return group.Wait()
+}
+
+// consumer wires bytes to verdicts: decode, Handler, verdict.
+func (c *core) consumer() (*consumer.Consumer, error) {
+	handler := &refund.Handler{
+		Accounts: c.accounts, Claims: c.store, Recorder: c.recorder, Schedule: c.schedule,
+		Lease: c.cfg.Worker.ClaimLease, ReviewAfter: c.cfg.Worker.ReviewAfter, Token: rand.Text,
+		Called: func(r refund.CallReport) {
+			c.metrics.call(r)
+			logCall(c.log, r)
+		},
+	}
+	return consumer.New(c.kafka, c.producer, &route{handler: handler, accounts: c.accounts}, consumer.Config{
+		Group: c.cfg.Kafka.Group, Topics: c.topics(), Delays: c.delays, MaxInFlight: c.cfg.Worker.MaxInFlight,
+		SessionTimeout: c.cfg.Kafka.SessionTimeout, DrainTimeout: c.cfg.Worker.DrainTimeout,
+		OnOutOfRange: consumer.OutOfRange(c.cfg.Kafka.OnOutOfRange), Log: c.log, Metrics: c.metrics.consumer(),
+	})
+}
+
+// keeperEvery is how often each merchant's sentinel is looked at.
+const keeperEvery = 3 * time.Second
+
+// keeper opens new merchants and rebuilds lost ones.
+func (c *core) keeper() *statuslog.Keeper {
+	var merchants []string
+	for _, m := range c.cfg.Merchants {
+		merchants = append(merchants, m.Name)
+	}
+	topics := c.cfg.Kafka.Topics
+	return statuslog.NewKeeper(statuslog.Config{
+		Merchants: merchants, Index: c.store, Loss: lossOf,
+		Log:       &statuslog.Log{Reader: c.kafka, Topic: topics.Status},
+		Control:   &statuslog.Control{Reader: c.kafka, Writer: c.producer, Topic: topics.Control},
+		FollowUps: c.followUps(), After: c.schedule.After,
+		Quiet: c.cfg.Worker.ClaimLease + c.cfg.Redis.FailoverGrace,
+		Every: keeperEvery, Logger: c.log,
+	})
+}
+
+// lossOf reads an error of the store for its keeper.
+func lossOf(err error) statuslog.Loss {
+	var missing *dedupe.ErrEpochMissing
+	var changed *dedupe.ErrServerChanged
+	switch {
+	case errors.As(err, &missing):
+		return statuslog.Loss{Kind: statuslog.Everything}
+	case errors.As(err, &changed):
+		return statuslog.Loss{Kind: statuslog.Suffix, Epoch: changed.Epoch}
+	}
+	return statuslog.Loss{}
+}
+
+// prepareWorker is prepare, and refuses a start that would leave delayed messages
+// behind.
+func (c *core) prepareWorker(ctx context.Context) error {
+	if err := c.prepare(ctx); err != nil {
+		return err
+	}
+	return consumer.CheckDelays(ctx, c.kafka, c.cfg.Kafka.Group, c.topics(), c.delays)
+}
+
+var errStarting = errors.New("starting: waiting for Kafka and Redis")
+
+func readyAfter(started <-chan struct{}, ready func() error) error {
+	select {
+	case <-started:
+		return ready()
+	default:
+		return errStarting
+	}
+}
+
+// unlessEnded: a start that was interrupted is no failure.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
