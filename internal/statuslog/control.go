@@ -1,0 +1,80 @@
+package statuslog
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/refundworker/refundworker/internal/kafka"
+)
+
+// Control is the control topic, as far as it says which merchants were ever served. Its keys are kind/merchant; the kind
+// here is "known". Whatever else is written there about a merchant makes it known too: to take a served merchant for a
+// new one may cost money, the other way round costs a scan.
+type Control struct {
+	Reader Reader
+	Writer Writer
+	Topic  string
+}
+
+// Known is what the control topic says of a merchant.
+type Known struct {
+	Merchant string    `json:"merchant"`
+	Since    time.Time `json:"known_since"`
+	Epoch    int64     `json:"epoch"` // the store has, or will have had, this epoch of the merchant
+}
+
+const knownKind = "known"
+
+// Read answers all merchants that the topic has heard of when it was called. A later record never lowers an epoch, and a
+// deletion takes nothing back.
+func (c *Control) Read(ctx context.Context) (map[string]Known, error) {
+	all := map[string]Known{}
+	_, err := c.Reader.Scan(ctx, c.Topic, kafka.FromFirst(), func(r kafka.Record) error {
+		kind, merchant, two := bytes.Cut(r.Key, []byte("/"))
+		if !two {
+			merchant = r.Key // of whoever names a merchant alone
+		}
+		if len(merchant) == 0 {
+			return nil
+		}
+		said := Known{Merchant: string(merchant), Since: r.Time}
+		if string(kind) == knownKind && two && len(r.Value) > 0 {
+			err := json.Unmarshal(r.Value, &said)
+			if err == nil && said.Merchant != string(merchant) {
+				err = fmt.Errorf("it names merchant %q", said.Merchant)
+			}
+			if err != nil {
+				return fmt.Errorf("statuslog: the record at %s/%d/%d (key %q) cannot be read, so no merchant can be told to be new: %w",
+					r.Topic, r.Partition, r.Offset, r.Key, err)
+			}
+		}
+		if before, there := all[said.Merchant]; there {
+			said.Since, said.Epoch = before.Since, max(before.Epoch, said.Epoch)
+		}
+		all[said.Merchant] = said
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// Write makes a merchant known, durably.
+func (c *Control) Write(ctx context.Context, k Known) error {
+	value, err := json.Marshal(k)
+	if err != nil {
+		return fmt.Errorf("statuslog: %w", err)
+	}
+	return c.Writer.Write(ctx, kafka.Record{Topic: c.Topic, Key: []byte(knownKind + "/" + k.Merchant), Value: value})
+}
+
+// merchantOf is the merchant of a key of the status topic: merchant/refund_no.
+func merchantOf(key []byte) (string, bool) {
+	merchant, no, ok := strings.Cut(string(key), "/")
+	return merchant, ok && merchant != "" && no != ""
+}

@@ -1,0 +1,61 @@
+package statuslog
+
+import (
+	"context"
+	"time"
+
+	"github.com/refundworker/refundworker/internal/refund"
+)
+
+// Index is the store as its keeper sees it: package dedupe says what each method guarantees.
+type Index interface {
+	Epochs
+	Locks
+	Notes
+}
+
+// Epochs begin and end: a merchant without one, or with one of another server, is closed.
+type Epochs interface {
+	Epoch(ctx context.Context, merchant string) (int64, error)
+	// Restore brings one refund back, only forward, while the token holds the lock.
+	Restore(ctx context.Context, token string, rec refund.Record, content string) (refund.Record, error)
+	// Finish opens the merchant under this epoch, where the token still holds the lock, and gives it back.
+	Finish(ctx context.Context, merchant, token string, epoch int64) (int64, error)
+}
+
+// Locks are the right to rebuild a merchant. They are void once the server has changed.
+type Locks interface {
+	Lock(ctx context.Context, merchant string, ttl time.Duration) (token string, err error)
+	Refresh(ctx context.Context, merchant, token string, ttl time.Duration) error
+	Unlock(ctx context.Context, merchant, token string) error
+}
+
+// Notes say how far the status topic is surely reflected. Note fails where the merchant is closed.
+type Notes interface {
+	Note(ctx context.Context, merchant, offsets string) error
+	Noted(ctx context.Context, merchant string) (string, error)
+}
+
+// FollowUps leaves the query that a refund which is not final is owed; it returns once the message is durable.
+type FollowUps interface {
+	FollowUp(ctx context.Context, rec refund.Record, after time.Duration) error
+}
+
+// Loss is what an error of the store says about a merchant.
+type Loss struct {
+	Kind LossKind
+	// Epoch that the sentinel still has (Suffix).
+	Epoch int64
+}
+
+// LossKind is one of three.
+type LossKind int
+
+const (
+	// Nothing is lost as far as is known: the store cannot be reached, or another process rebuilds.
+	Nothing LossKind = iota
+	// Everything: there is no sentinel. The merchant is new, or the store was wiped.
+	Everything
+	// Suffix: the sentinel is another server's, which may have lost its last writes.
+	Suffix
+)

@@ -1,0 +1,154 @@
+package statuslog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/refundworker/refundworker/internal/refund"
+)
+
+// job is one merchant's rebuild, from the lock to the epoch. Its ctx ends with the lock: nothing is done without it.
+type job struct {
+	merchant string
+	token    string
+	loss     Loss
+	locked   time.Time
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	holder   sync.WaitGroup
+	done     bool // opened
+
+	epoch    int64 // highest ever heard of
+	restored atomic.Int64
+	open     atomic.Int64
+}
+
+// lockTime is how long a lock lives without its holder; it is refreshed at a third of it.
+const lockTime = 30 * time.Second
+
+// errLockLost ends a job that could not hold its lock.
+var errLockLost = errors.New("the lock of the rebuild was lost: it begins again")
+
+// begin takes the lock and holds it until end. It answers nil where another process has it, or where there is nothing
+// to do any more.
+func (k *Keeper) begin(ctx context.Context, merchant string) (*job, error) {
+	token, err := k.Index.Lock(ctx, merchant, lockTime)
+	if err != nil {
+		return nil, err
+	}
+	j := &job{merchant: merchant, token: token, locked: time.Now()}
+	j.ctx, j.cancel = context.WithCancelCause(ctx)
+	j.holder.Go(func() { k.hold(j) })
+	// Only what is seen under the lock counts: another process may have ended a rebuild before it.
+	_, err = k.Index.Epoch(j.ctx, merchant)
+	if j.loss = k.loss(err); j.loss.Kind == Nothing {
+		k.end(j)
+		return nil, err
+	}
+	j.epoch = j.loss.Epoch
+	return j, nil
+}
+
+// hold refreshes the lock, and ends the job once it may have run out.
+func (k *Keeper) hold(j *job) {
+	tick := time.NewTicker(lockTime / 3)
+	defer tick.Stop()
+	held := time.Now()
+	for {
+		select {
+		case <-j.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		asked := time.Now()
+		bounded, cancel := context.WithDeadline(j.ctx, held.Add(lockTime))
+		err := k.Index.Refresh(bounded, j.merchant, j.token, lockTime)
+		cancel()
+		switch {
+		case err == nil:
+			held = asked
+		case time.Since(held) >= lockTime*2/3:
+			j.cancel(fmt.Errorf("%w: %w", errLockLost, err))
+			return
+		}
+	}
+}
+
+// end gives the lock back, where it is still held.
+func (k *Keeper) end(j *job) {
+	j.cancel(nil)
+	j.holder.Wait()
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(j.ctx), lastWords)
+	defer cancel()
+	_ = k.Index.Unlock(bounded, j.merchant, j.token) // it runs out by itself
+}
+
+// lastWords bounds the unlocking of a process that stops.
+const lastWords = 2 * time.Second
+
+// why is the reason for which a job's ctx ended; nil: it has not.
+func (j *job) why() error {
+	if j.ctx.Err() == nil {
+		return nil
+	}
+	return context.Cause(j.ctx)
+}
+
+// fail ends the job; the first reason stays.
+func (j *job) fail(err error) { j.cancel(err) }
+
+// apply brings one refund back and leaves its follow-up. A store or a topic that is away for a moment is waited for,
+// until the lock is lost.
+func (k *Keeper) apply(j *job, rec refund.Record) {
+	var stored refund.Record
+	err := j.persist(func() (err error) {
+		stored, err = k.Index.Restore(j.ctx, j.token, rec, rec.Request.Content())
+		return err
+	}, func(err error) bool {
+		var away *refund.Unavailable
+		return errors.As(err, &away)
+	})
+	if err != nil {
+		j.fail(fmt.Errorf("restoring %s: %w", rec.Key(), err))
+		return
+	}
+	j.restored.Add(1)
+	if !stored.Known() || stored.Last.Status.Final() {
+		return
+	}
+	j.open.Add(1)
+	after := k.After(stored.FollowUp + 1)
+	err = j.persist(func() error { return k.FollowUps.FollowUp(j.ctx, stored, after) }, func(error) bool { return true })
+	if err != nil {
+		j.fail(fmt.Errorf("leaving the follow-up of %s: %w", rec.Key(), err))
+	}
+}
+
+// persist tries a step until it succeeds, fails for good, or the job ends.
+func (j *job) persist(step func() error, passing func(error) bool) error {
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		err := step()
+		if err == nil || !passing(err) {
+			return err
+		}
+		if pause(j.ctx, wait) != nil {
+			return err
+		}
+	}
+}
+
+// pause waits, or ends with ctx.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,318 @@
+package statuslog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/refundworker/refundworker/internal/kafka"
+)
+
+// Config of a Keeper; all but Metrics is required.
+type Config struct {
+	Merchants []string
+	Index     Index
+	// Loss reads an error of the Index; package dedupe's ErrEpochMissing is Everything, its ErrServerChanged is Suffix.
+	Loss      func(error) Loss
+	Log       *Log
+	Control   *Control
+	FollowUps FollowUps
+	// After is the wait before follow-up number n: refund.Schedule.After.
+	After func(n int) time.Duration
+	// Quiet is how long nothing is claimed after a loss: claim_lease, and with replicas failover_grace more.
+	Quiet time.Duration
+	// Every is the time between two looks at each merchant, which note how far the topic is reflected.
+	Every   time.Duration
+	Logger  zerolog.Logger
+	Metrics Metrics
+}
+
+// Metrics are hooks, each may be nil.
+type Metrics struct {
+	Rebuilding func(merchants int)              // how many are closed and being rebuilt here
+	Progress   func(read, of int64)             // records of the status topic
+	Rebuilt    func(Rebuilt)                    // one merchant is open again
+	Failed     func(merchant string, err error) // a rebuild ended without success; it begins again
+}
+
+// Rebuilt is one rebuild that succeeded.
+type Rebuilt struct {
+	Merchant       string
+	New            bool // nothing was read: the merchant was never served before
+	Epoch          int64
+	Restored, Open int64 // refunds, and those of them that are not final
+	Took           time.Duration
+}
+
+// Keeper looks after the merchants' epochs. Run it; Ensure and Wake are for others.
+type Keeper struct {
+	Config
+	wake chan struct{}
+
+	mu   sync.Mutex
+	busy map[string]bool
+	work sync.WaitGroup
+}
+
+// NewKeeper makes one.
+func NewKeeper(c Config) *Keeper {
+	return &Keeper{Config: c, wake: make(chan struct{}, 1), busy: map[string]bool{}}
+}
+
+// Run looks at every merchant at once, then each time that Every has passed or somebody has called Wake, and rebuilds
+// what is lost. It returns once ctx has ended and its rebuilds have let go.
+func (k *Keeper) Run(ctx context.Context) {
+	defer k.work.Wait()
+	for {
+		if lost := k.look(ctx); len(lost) > 0 {
+			k.work.Go(func() { k.restore(ctx, lost) })
+		}
+		timer := time.NewTimer(k.Every)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-k.wake:
+			timer.Stop()
+			_ = pause(ctx, restBetween) // however often it is called
+		case <-timer.C:
+		}
+	}
+}
+
+// Wake makes the keeper look now: whoever met a *refund.Unavailable may call it as often as he likes.
+func (k *Keeper) Wake() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Ensure returns nil once the merchant is open: at once, or when its rebuild, which it asks for, has ended, here or in
+// another process. The error, after ctx has ended, says what is in the way. Many may wait at the same time.
+func (k *Keeper) Ensure(ctx context.Context, merchant string) error {
+	if !slices.Contains(k.Merchants, merchant) {
+		return fmt.Errorf("statuslog: merchant %q is not in the configuration", merchant)
+	}
+	for {
+		_, err := k.Index.Epoch(ctx, merchant)
+		if err == nil {
+			return nil
+		}
+		k.Wake()
+		if pause(ctx, ensureEvery) != nil {
+			return err
+		}
+	}
+}
+
+const ensureEvery = 200 * time.Millisecond
+
+// restBetween two looks.
+const restBetween = 100 * time.Millisecond
+
+// looks is how many merchants are looked at together, lookTime how long all of that may take.
+const (
+	looks    = 16
+	lookTime = 10 * time.Second
+)
+
+// look notes how far the topic is reflected in each merchant's slot, and answers the merchants that are closed for a
+// loss and not yet being rebuilt here; they count as busy from now on. The topic's end is read before the note is
+// written: what was published by then had been recorded before.
+func (k *Keeper) look(ctx context.Context) (lost []string) {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	note := ""
+	if spans, err := k.Log.Reader.Spans(ctx, k.Log.Topic); err == nil {
+		note = writeOffsets(spans)
+	}
+	var all errgroup.Group
+	all.SetLimit(looks)
+	for _, merchant := range k.Merchants {
+		all.Go(func() error {
+			var err error
+			if note != "" {
+				err = k.Index.Note(ctx, merchant, note)
+			} else {
+				_, err = k.Index.Epoch(ctx, merchant)
+			}
+			if err != nil && k.loss(err).Kind != Nothing && k.take(merchant) {
+				k.mu.Lock()
+				lost = append(lost, merchant)
+				k.mu.Unlock()
+			}
+			return nil
+		})
+	}
+	_ = all.Wait()
+	slices.Sort(lost)
+	return lost
+}
+
+func (k *Keeper) loss(err error) Loss {
+	if err == nil {
+		return Loss{}
+	}
+	return k.Loss(err)
+}
+
+// take makes a merchant busy; false where it is.
+func (k *Keeper) take(merchant string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.busy[merchant] {
+		return false
+	}
+	k.busy[merchant] = true
+	k.tellBusy()
+	return true
+}
+
+func (k *Keeper) release(merchants []string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, merchant := range merchants {
+		delete(k.busy, merchant)
+	}
+	k.tellBusy()
+}
+
+func (k *Keeper) tellBusy() {
+	if k.Metrics.Rebuilding != nil {
+		k.Metrics.Rebuilding(len(k.busy))
+	}
+}
+
+// restore brings merchants back, each under its lock: new ones at once, the others after the quiet time by one scan.
+func (k *Keeper) restore(ctx context.Context, lost []string) {
+	defer k.release(lost)
+	jobs := map[string]*job{}
+	defer func() {
+		for _, j := range jobs {
+			k.close(j)
+		}
+	}()
+	for _, merchant := range lost {
+		j, err := k.begin(ctx, merchant)
+		if err != nil {
+			k.Logger.Debug().Err(err).Str("merchant", merchant).Msg("not rebuilt here")
+		} else if j != nil {
+			jobs[merchant] = j
+		}
+	}
+	known, err := k.known(ctx)
+	if err != nil {
+		for _, j := range jobs {
+			j.fail(err)
+		}
+		return
+	}
+	var quiet time.Time
+	for _, j := range jobs {
+		said, isKnown := known.merchants[j.merchant]
+		if known.certain && !isKnown && j.loss.Kind == Everything {
+			k.open(j, true)
+			continue
+		}
+		j.epoch = max(j.epoch, said.Epoch)
+		quiet = later(quiet, j.locked.Add(k.Quiet))
+	}
+	maps.DeleteFunc(jobs, func(_ string, j *job) bool { return j.done })
+	if len(jobs) == 0 {
+		return
+	}
+	k.Logger.Warn().Strs("merchants", slices.Sorted(maps.Keys(jobs))).Dur("quiet", time.Until(quiet)).
+		Msg("Redis lost what it knew of these merchants, or may have: nothing is claimed for them until they are rebuilt from the status topic")
+	if pause(ctx, time.Until(quiet)) != nil {
+		return
+	}
+	r := &rebuild{Keeper: k, jobs: jobs, window: newWindow()}
+	r.run(ctx)
+	for _, j := range jobs {
+		if j.why() == nil {
+			k.open(j, false)
+		}
+	}
+}
+
+// knowledge is what the control topic says, and whether its silence says something.
+type knowledge struct {
+	merchants map[string]Known
+	certain   bool
+}
+
+// known reads the control topic to its end. A control topic that knows nobody beside a status topic that holds events is
+// not believed: it was lost or is another one, and nobody is new.
+func (k *Keeper) known(ctx context.Context) (knowledge, error) {
+	merchants, err := k.Control.Read(ctx)
+	if err != nil {
+		return knowledge{}, fmt.Errorf("reading the control topic: %w", err)
+	}
+	if len(merchants) > 0 {
+		return knowledge{merchants, true}, nil
+	}
+	spans, err := k.Log.Reader.Spans(ctx, k.Log.Topic)
+	if err != nil {
+		return knowledge{}, fmt.Errorf("looking at the status topic: %w", err)
+	}
+	written := slices.ContainsFunc(spans, func(s kafka.Span) bool { return s.End > 0 })
+	return knowledge{merchants, !written}, nil
+}
+
+// open raises the epoch, which opens the merchant: last of all. The control topic has it before the store does, so that
+// it is never given twice.
+func (k *Keeper) open(j *job, isNew bool) {
+	epoch := j.epoch + 1
+	if isNew {
+		epoch = 0
+	}
+	err := j.persist(func() error {
+		return k.Control.Write(j.ctx, Known{Merchant: j.merchant, Since: j.locked.UTC(), Epoch: epoch})
+	}, func(error) bool { return true })
+	if err == nil {
+		_, err = k.Index.Finish(j.ctx, j.merchant, j.token, epoch)
+	}
+	if err != nil {
+		j.fail(fmt.Errorf("opening it: %w", err))
+		return
+	}
+	j.done = true
+	done := Rebuilt{Merchant: j.merchant, New: isNew, Epoch: epoch, Restored: j.restored.Load(), Open: j.open.Load(), Took: time.Since(j.locked)}
+	k.Logger.Info().Str("merchant", done.Merchant).Bool("new", isNew).Int64("epoch", epoch).Int64("restored", done.Restored).
+		Int64("open", done.Open).Dur("took", done.Took).Msg("the merchant is open")
+	if k.Metrics.Rebuilt != nil {
+		k.Metrics.Rebuilt(done)
+	}
+	k.end(j)
+}
+
+// close ends a job that was not opened.
+func (k *Keeper) close(j *job) {
+	if j.done {
+		return
+	}
+	why := j.why()
+	k.end(j)
+	if why == nil || errors.Is(why, context.Canceled) {
+		return // this process stops; another goes on
+	}
+	k.Logger.Error().Err(why).Str("merchant", j.merchant).Msg("the rebuild failed and begins again; the merchant stays closed")
+	if k.Metrics.Failed != nil {
+		k.Metrics.Failed(j.merchant, why)
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,484 @@
+package statuslog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/refundworker/refundworker/internal/kafka"
+	"github.com/refundworker/refundworker/internal/refund"
+)
+
+// A merchant that was never served starts at once, with sequences from 1, and is known from then on.
+func TestNewMerchantStartsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, "S1", "S2")
+		defer h.start(h.keeper)()
+		if took := h.open(h.keeper, "S1") + h.open(h.keeper, "S2"); took > time.Second {
+			t.Errorf("open after %v", took)
+		}
+		if rec := h.live(request("S1", "r1", "o1", 100), refund.Succeeded); rec.Last.Sequence != 2 {
+			t.Errorf("sequence %d", rec.Last.Sequence)
+		}
+		known, err := h.keeper.Control.Read(t.Context())
+		if err != nil || len(known) != 2 || known["S1"].Since.IsZero() {
+			t.Errorf("%v, %v", known, err)
+		}
+		if len(h.topics.scans) != 0 {
+			t.Errorf("the status topic was read %d times for new merchants", len(h.topics.scans))
+		}
+		if len(h.rebuilt) != 2 || !h.rebuilt[0].New || h.rebuilt[0].Epoch != 0 {
+			t.Errorf("%+v", h.rebuilt)
+		}
+	})
+}
+
+// The whole of it: after a wipe nothing is claimed for the quiet time, then every refund is back as the topic has it, an
+// order's sums are whole, sequences go on in the next block, what is open is in doubt and has a follow-up.
+func TestWiped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		defer h.start(h.keeper)()
+		h.open(h.keeper, "S1")
+		done, flying, failed, waiting := request("S1", "done", "o1", 400), request("S1", "flying", "o1", 500), request("S1", "failed", "o1", 50), request("S1", "waiting", "o2", 100)
+		h.live(done, refund.Succeeded)
+		h.live(failed, refund.Declined)
+		h.live(flying, refund.NoCall) // its worker was killed in the call
+		h.live(waiting, refund.NotSent)
+
+		h.store.Wipe()
+		if _, err := h.store.Claim(t.Context(), claimOf(request("S1", "more", "o1", 1), "early")); err == nil {
+			t.Fatal("a claim beside a wipe")
+		}
+		h.keeper.Wake()
+		if took := h.open(h.keeper, "S1"); took < quiet || took > quiet+3*time.Second {
+			t.Errorf("open after %v, want the quiet time", took)
+		}
+		for _, want := range []struct {
+			request refund.Request
+			status  refund.Status
+			holding refund.Holding
+			doubt   bool
+		}{
+			{done, refund.StatusSucceeded, refund.HoldsSucceeded, false}, {failed, refund.StatusFailed, refund.HoldsNothing, false},
+			{flying, refund.StatusPending, refund.HoldsReserved, false}, {waiting, refund.StatusWaiting, refund.HoldsReserved, true},
+		} {
+			if rec := h.load(want.request); rec.Last.Status != want.status || rec.Holding != want.holding || rec.Doubt != want.doubt || rec.Epoch != 1 {
+				t.Errorf("%s: %s holds %s, doubt %v, epoch %d", want.request.Key, rec.Last.Status, rec.Holding, rec.Doubt, rec.Epoch)
+			}
+		}
+		if len(h.chains.left) != 2 || h.chains.left["S1/flying"] != 1 || h.chains.left["S1/waiting"] != 1 {
+			t.Errorf("follow-ups %v", h.chains.left)
+		}
+		if c := h.claim(request("S1", "more", "o1", 101), "t1"); c.Answer != refund.OverTotal {
+			t.Errorf("900 of 1000 are held, and 101 more: %d", c.Answer)
+		}
+		if c := h.claim(request("S1", "fits", "o1", 100), "t2"); c.Answer != refund.Yours || c.Record.Last.Sequence != 1001 {
+			t.Errorf("%d, sequence %d", c.Answer, c.Record.Last.Sequence)
+		}
+		if c := h.claim(flying, "t3"); c.Answer != refund.InDoubt {
+			t.Errorf("a refund in flight is asked about first: %d", c.Answer)
+		}
+		if c := h.claim(done, "t4"); c.Answer != refund.Finished {
+			t.Errorf("a paid refund: %d", c.Answer)
+		}
+		if r := h.rebuilt[1]; r != (Rebuilt{Merchant: "S1", Epoch: 1, Restored: 4, Open: 2}) {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// Wiped again and again, each epoch is above all before, also where no event was published in one.
+func TestEpochsOnlyGrow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		defer h.start(h.keeper)()
+		h.open(h.keeper, "S1")
+		h.live(request("S1", "r1", "o1", 1), refund.Succeeded)
+		for want := int64(1); want < 5; want++ {
+			h.store.Wipe()
+			h.open(h.keeper, "S1")
+			if epoch, err := h.store.Epoch(t.Context(), "S1"); epoch != want || err != nil {
+				t.Fatalf("epoch %d, want %d (%v)", epoch, want, err)
+			}
+		}
+	})
+}
+
+// A failover that lost the last writes: only what follows the note is read, and what it lost is back.
+func TestFailover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		defer h.start(h.keeper)()
+		h.open(h.keeper, "S1")
+		for i := range 10 {
+			h.live(request("S1", fmt.Sprint("before", i), "o1", 1), refund.Succeeded)
+		}
+		time.Sleep(6 * time.Second) // a look notes the twenty events
+		writes := h.store.Writes()
+		last := request("S1", "last", "o1", 100)
+		h.live(last, refund.Succeeded)
+		h.topics.scans = nil
+		h.store.Failover(h.store.Writes() - writes)
+		if _, err := h.store.Load(t.Context(), last.Key); err == nil {
+			t.Fatal("a load beside a failover")
+		}
+		if took := h.open(h.keeper, "S1"); took < quiet {
+			t.Errorf("open after %v", took)
+		}
+		if rec := h.load(last); rec.Last.Status != refund.StatusSucceeded {
+			t.Errorf("lost by the failover: %q", rec.Last.Status)
+		}
+		if !slices.Equal(h.topics.scans, []int64{20}) {
+			t.Errorf("the topic was read from %v, want the note's 20", h.topics.scans)
+		}
+		if rec := h.load(request("S1", "before0", "o1", 1)); rec.Last.Status != refund.StatusSucceeded {
+			t.Errorf("kept by the failover: %q", rec.Last.Status)
+		}
+		if r := h.rebuilt[1]; r.Epoch != 1 || r.Restored != 1 {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// A failover that lost the sentinel's raise: the control topic remembers the epoch.
+func TestFailoverLosesTheEpoch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		defer h.start(h.keeper)()
+		h.open(h.keeper, "S1")
+		h.live(request("S1", "r1", "o1", 1), refund.Succeeded)
+		before := h.store.Take()
+		h.store.Wipe()
+		h.open(h.keeper, "S1") // epoch 1
+		h.store.Put(before)    // an old snapshot: epoch 0
+		h.store.Failover(0)
+		h.open(h.keeper, "S1")
+		if epoch, _ := h.store.Epoch(t.Context(), "S1"); epoch != 2 {
+			t.Errorf("epoch %d, want 2", epoch)
+		}
+	})
+}
+
+// One scan serves all merchants that need it.
+func TestOneScanForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		names := []string{"S1", "S2", "S3"}
+		h := newHouse(t, names...)
+		defer h.start(h.keeper)()
+		for _, name := range names {
+			h.open(h.keeper, name)
+			h.live(request(name, "r1", "o1", 1), refund.Succeeded)
+		}
+		h.store.Wipe()
+		for _, name := range names {
+			h.open(h.keeper, name)
+			if rec := h.load(request(name, "r1", "o1", 1)); rec.Last.Status != refund.StatusSucceeded {
+				t.Errorf("%s: %q", name, rec.Last.Status)
+			}
+		}
+		if len(h.topics.scans) != 1 {
+			t.Errorf("%d scans", len(h.topics.scans))
+		}
+	})
+}
+
+// Many processes meet the loss at once: one rebuilds, the others wait for it.
+func TestManyKeepers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		keepers := []*Keeper{h.keeper, h.another(), h.another()}
+		for _, k := range keepers {
+			defer h.start(k)()
+		}
+		h.open(h.keeper, "S1")
+		h.live(request("S1", "r1", "o1", 1), refund.Succeeded)
+		h.store.Wipe()
+		for _, k := range keepers {
+			h.open(k, "S1")
+		}
+		if len(h.topics.scans) != 1 || len(h.rebuilt) != 2 {
+			t.Errorf("%d scans, rebuilt %+v", len(h.topics.scans), h.rebuilt)
+		}
+	})
+}
+
+// A process that dies in a rebuild leaves the merchant closed; another begins again once its lock has run out.
+func TestKilledInTheMiddle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		stop := h.start(h.keeper)
+		h.open(h.keeper, "S1")
+		h.live(request("S1", "r1", "o1", 1), refund.NoCall)
+		h.store.Wipe()
+		h.chains.fail(errors.New("no leader"))
+		time.Sleep(quiet + 10*time.Second) // restored, its follow-up cannot be written
+		if _, err := h.store.Epoch(t.Context(), "S1"); err == nil {
+			t.Fatal("open although a follow-up is missing")
+		}
+		stop()
+		h.chains.fail(nil)
+		other := h.another()
+		defer h.start(other)()
+		h.open(other, "S1")
+		if h.chains.count() != 1 {
+			t.Errorf("follow-ups %v", h.chains.left)
+		}
+	})
+}
+
+// A topic that is away for a while, or a store, only delays.
+func TestTroubleOnTheWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		defer h.start(h.keeper)()
+		h.open(h.keeper, "S1")
+		h.live(request("S1", "r1", "o1", 1), refund.NoCall)
+		h.store.Wipe()
+		h.chains.fail(errors.New("no leader"))
+		time.AfterFunc(quiet+20*time.Second, func() { h.chains.fail(nil) })
+		time.AfterFunc(quiet+10*time.Second, func() { h.store.Down(&refund.Unavailable{Why: "gone"}) })
+		time.AfterFunc(quiet+15*time.Second, func() { h.store.Down(nil) })
+		h.open(h.keeper, "S1")
+		if len(h.failed) != 0 || h.chains.count() != 1 {
+			t.Errorf("failed %v, follow-ups %v", h.failed, h.chains.left)
+		}
+	})
+}
+
+// A store that is away for longer than the lock lives voids the rebuild: it begins again, with its quiet time.
+func TestLockLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		defer h.start(h.keeper)()
+		h.open(h.keeper, "S1")
+		h.live(request("S1", "r1", "o1", 1), refund.NoCall)
+		h.store.Wipe()
+		h.keeper.Wake()
+		time.Sleep(time.Second)
+		h.store.BreakLock("S1") // as a failover does
+		h.open(h.keeper, "S1")
+		if len(h.failed) == 0 || !errors.Is(h.failed[0], errLockLost) && !strings.Contains(h.failed[0].Error(), "rebuil") {
+			t.Errorf("failed %v", h.failed)
+		}
+		if rec := h.load(request("S1", "r1", "o1", 1)); rec.Last.Status != refund.StatusPending {
+			t.Errorf("%q", rec.Last.Status)
+		}
+	})
+}
+
+// The server changes while the scan runs: nothing of that rebuild counts.
+func TestWipedDuringTheScan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		defer h.start(h.keeper)()
+		h.open(h.keeper, "S1")
+		h.live(request("S1", "r1", "o1", 400), refund.Succeeded)
+		h.live(request("S1", "r2", "o1", 400), refund.Succeeded)
+		h.store.Wipe()
+		wipes := 1
+		h.topics.set(func(tp *topics) {
+			tp.during = func() {
+				if wipes > 0 {
+					wipes--
+					h.store.Wipe()
+				}
+			}
+		})
+		if took := h.open(h.keeper, "S1"); took < 2*quiet {
+			t.Errorf("open after %v: the second wipe needs its own quiet time", took)
+		}
+		if c := h.claim(request("S1", "r3", "o1", 201), "t"); c.Answer != refund.OverTotal {
+			t.Errorf("800 of 1000 are held, and 201 more: %d", c.Answer)
+		}
+	})
+}
+
+// An event that cannot be read keeps its own merchant closed, with the reason, and nobody else's.
+func TestUnreadableEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, "S1", "S2")
+		defer h.start(h.keeper)()
+		for _, name := range []string{"S1", "S2"} {
+			h.open(h.keeper, name)
+			h.live(request(name, "r1", "o1", 1), refund.Succeeded)
+		}
+		newer := statusRecord(h.load(request("S1", "r1", "o1", 1)))
+		for i := range newer.Headers {
+			if newer.Headers[i].Key == "refund-v" {
+				newer.Headers[i].Value = []byte("2")
+			}
+		}
+		foreign := kafka.Record{Topic: statusTopic, Key: []byte("no refund's"), Value: []byte("{}")}
+		deleted := kafka.Record{Topic: statusTopic, Key: []byte("S2/r1")}
+		if err := h.topics.Write(t.Context(), newer, foreign, deleted); err != nil {
+			t.Fatal(err)
+		}
+		h.store.Wipe()
+		h.open(h.keeper, "S2")
+		if rec := h.load(request("S2", "r1", "o1", 1)); rec.Last.Status != refund.StatusSucceeded {
+			t.Errorf("a deletion on the topic took a refund back: %q", rec.Last.Status)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		if err := h.keeper.Ensure(ctx, "S1"); err == nil {
+			t.Fatal("open although a refund cannot be restored")
+		}
+		if !strings.Contains(h.log.String(), "newer version") {
+			t.Errorf("the log does not say why: %s", h.log.String())
+		}
+	})
+}
+
+// An event under another refund's key is refused.
+func TestEventUnderAnotherKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		defer h.start(h.keeper)()
+		h.open(h.keeper, "S1")
+		record := statusRecord(h.live(request("S1", "r1", "o1", 1), refund.Succeeded))
+		record.Key = []byte("S1/r2")
+		if _, err := restore(record); err == nil || !strings.Contains(err.Error(), "S1/r1") {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// A control topic that knows nobody beside a status topic that holds events is not believed.
+func TestControlTopicLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		defer h.start(h.keeper)()
+		h.open(h.keeper, "S1")
+		h.live(request("S1", "r1", "o1", 1), refund.Succeeded)
+		h.store.Wipe()
+		h.topics.set(func(tp *topics) { tp.records[controlTopic] = nil })
+		if took := h.open(h.keeper, "S1"); took < quiet {
+			t.Errorf("taken for new after %v", took)
+		}
+		if c := h.claim(request("S1", "r1", "o1", 1), "t"); c.Answer != refund.Finished {
+			t.Errorf("a paid refund: %d", c.Answer)
+		}
+	})
+}
+
+// Where the control topic cannot be read or written, nobody opens.
+func TestControlTopicAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.topics.writing = errors.New("no leader")
+		defer h.start(h.keeper)()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := h.keeper.Ensure(ctx, "S1"); err == nil {
+			t.Fatal("open without a word on the control topic")
+		}
+		h.topics.set(func(tp *topics) { tp.writing = nil })
+		h.open(h.keeper, "S1")
+	})
+}
+
+// Whatever is said of a merchant on the control topic makes it known.
+func TestControlOfOthers(t *testing.T) {
+	tp := newTopics()
+	c := &Control{Reader: tp, Writer: tp, Topic: controlTopic}
+	for _, key := range []string{"hold/S1", "S2", "known/S3"} {
+		if err := tp.Write(t.Context(), kafka.Record{Topic: controlTopic, Key: []byte(key)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, epoch := range []int64{3, 7, 5} {
+		if err := c.Write(t.Context(), Known{Merchant: "S4", Epoch: epoch}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	known, err := c.Read(t.Context())
+	if err != nil || len(known) != 4 || known["S4"].Epoch != 7 {
+		t.Errorf("%v, %v", known, err)
+	}
+	if err := tp.Write(t.Context(), kafka.Record{Topic: controlTopic, Key: []byte("known/S5"), Value: []byte("{")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(t.Context()); err == nil || !strings.Contains(err.Error(), "known/S5") {
+		t.Errorf("what cannot be read is not read as nothing: %v", err)
+	}
+}
+
+// A stop in the quiet time ends everything and gives the lock back.
+func TestStopInTheQuietTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		stop := h.start(h.keeper)
+		h.open(h.keeper, "S1")
+		h.live(request("S1", "r1", "o1", 1), refund.Succeeded)
+		h.store.Wipe()
+		time.Sleep(10 * time.Second)
+		stop()
+		if token, err := h.store.Lock(t.Context(), "S1", time.Second); err != nil {
+			t.Errorf("the lock was kept: %v", err)
+		} else if err := h.store.Unlock(t.Context(), "S1", token); err != nil {
+			t.Error(err)
+		}
+		if len(h.failed) != 0 {
+			t.Errorf("a stop is no failure: %v", h.failed)
+		}
+	})
+}
+
+func TestEnsureKnowsItsMerchants(t *testing.T) {
+	h := newHouse(t)
+	if err := h.keeper.Ensure(t.Context(), "nobody"); err == nil {
+		t.Error("no error")
+	}
+}
+
+// The window is flushed when it is full, and never lets an older event win.
+func TestMoreThanAWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		defer h.start(h.keeper)()
+		h.open(h.keeper, "S1")
+		rec := h.live(request("S1", "r1", "o1", 1), refund.Succeeded)
+		older := rec
+		older.Last.Sequence, older.Last.Status = 1, refund.StatusPending
+		for i := range windowSize + 10 {
+			other := older
+			other.Request = request("S1", fmt.Sprint("x", i), fmt.Sprint("x", i), 1)
+			if err := h.topics.Write(t.Context(), statusRecord(other)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := h.topics.Write(t.Context(), statusRecord(older)); err != nil { // after a full window: stale last
+			t.Fatal(err)
+		}
+		h.store.Wipe()
+		h.open(h.keeper, "S1")
+		if now := h.load(rec.Request); now.Last.Status != refund.StatusSucceeded {
+			t.Errorf("an older event won: %q", now.Last.Status)
+		}
+		if h.chains.count() != windowSize+10 {
+			t.Errorf("%d follow-ups", h.chains.count())
+		}
+	})
+}
+
+func TestOffsets(t *testing.T) {
+	note := writeOffsets([]kafka.Span{{Partition: 0, End: 7}, {Partition: 11, End: 1 << 40}})
+	if got, ok := readOffsets(note); !ok || len(got) != 2 || got[0] != 7 || got[11] != 1<<40 {
+		t.Errorf("%q: %v", note, got)
+	}
+	for _, bad := range []string{"", "x", "0", "0:", ":1", "0:-1", "-1:0", "0:1 x"} {
+		if _, ok := readOffsets(bad); ok {
+			t.Errorf("%q was read", bad)
+		}
+	}
+	least := earliest([]map[int]int64{{0: 5, 1: 9, 2: 1}, {0: 7, 1: 3}})
+	if len(least) != 2 || least[0] != 5 || least[1] != 3 {
+		t.Errorf("%v: a partition that one has no note of is read from its first record", least)
+	}
+}
