@@ -70,3 +70,9 @@ func (e *Error) Outcome(kind refund.CallKind) refund.Outcome {
 	}
 	return o
 }
+
+// GivenUp recognises what Outcome made of an exchange that ended because we gave
+// up: it says nothing about the gateway.
+func GivenUp(o refund.Outcome) bool {
+	return o.Code == refund.CodeGatewayDown && !o.Outage && (o.Class == refund.Unknown || o.Class == refund.NotSent)
+}
