@@ -34,6 +34,9 @@ var (
 type Options struct {
 	Prefix    string        // of every key, for example refund
 	Retention time.Duration // how long a final refund is remembered, from its last change
+	// FailoverGrace is the longest that a primary which was cut off may accept
+	// writes; Check holds the servers against it.
+	FailoverGrace time.Duration
 }
 
 // Store keeps refunds in Redis. It is safe for concurrent use.
@@ -41,13 +44,14 @@ type Store struct {
 	client    redis.UniversalClient
 	prefix    string
 	retention string // in ms
+	grace     time.Duration
 	scripts   scripts
 	epochs    sync.Map // merchant (string) -> epoch (int64), as last seen in its sentinel
 }
 
 // New builds a Store on a client of Dial; it does not connect yet.
 func New(client redis.UniversalClient, o Options) *Store {
-	return &Store{client: client, prefix: o.Prefix, retention: millis(o.Retention), scripts: load(clockOfServer)}
+	return &Store{client: client, prefix: o.Prefix, retention: millis(o.Retention), grace: o.FailoverGrace, scripts: load(clockOfServer)}
 }
 
 // keys of one merchant; all lie in the slot of its hash tag.

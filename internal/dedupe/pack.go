@@ -2,6 +2,7 @@ package dedupe
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -14,7 +15,8 @@ import (
 // The stored form of a record, as lua/lib.lua reads it: a header of fields that
 // end in a bar, then the order's name, the packed request and the packed outcome
 // of the newest event. The scripts read the header alone. Instants are
-// milliseconds; the key's merchant and number are not repeated.
+// milliseconds, all but RecordedAt by their distance from it, and empty for none;
+// the key's merchant and number are not repeated.
 const (
 	format       = "1"
 	headerFields = 24
@@ -50,6 +52,13 @@ func pack(r refund.Record, content, flags string) string {
 	b := make([]byte, 0, 192+len(r.Order)+len(request)+len(outcome))
 	text := func(s string) { b = append(append(b, s...), '|') }
 	number := func(n int64) { b = append(strconv.AppendInt(b, n, 10), '|') }
+	recorded := stamp(ev.RecordedAt)
+	distance := func(t time.Time) {
+		if !t.IsZero() {
+			b = strconv.AppendInt(b, stamp(t)-recorded, 10)
+		}
+		b = append(b, '|')
+	}
 	text(format)
 	number(r.Version)
 	b = append(b, statusLetters[ev.Status], '|')
@@ -68,15 +77,15 @@ func pack(r refund.Record, content, flags string) string {
 	text(string(r.Holding))
 	b = append(b, sourceLetters[ev.Source], '|')
 	text(r.Token)
-	number(stamp(r.LeaseEnd))
-	number(stamp(r.CallEnd))
+	distance(r.LeaseEnd)
+	distance(r.CallEnd)
 	number(int64(r.FollowUp))
 	text(r.Place)
 	number(r.Published)
 	number(r.Epoch)
-	number(stamp(ev.RecordedAt))
-	number(stamp(ev.OccurredAt))
-	number(stamp(r.FirstSeen))
+	number(recorded)
+	distance(ev.OccurredAt)
+	distance(r.FirstSeen)
 	number(r.Request.Amount.Minor)
 	text(packCurrency(r.Request.Amount.Currency))
 	text(content)
@@ -122,15 +131,17 @@ func unpack(key refund.Key, value string) (refund.Record, error) {
 	r.Holding = refund.Holding(h.text())
 	ev.Source = sourcesByLetter[h.letter()]
 	r.Token = h.text()
-	r.LeaseEnd = h.instant()
-	r.CallEnd = h.instant()
+	leaseEnd, callEnd := h.text(), h.text()
 	r.FollowUp = int(h.number())
 	r.Place = h.text()
 	r.Published = h.number()
 	r.Epoch = h.number()
-	ev.RecordedAt = h.instant()
-	ev.OccurredAt = h.instant()
-	r.FirstSeen = h.instant()
+	recorded := h.number()
+	ev.RecordedAt = instant(recorded)
+	ev.OccurredAt = h.instant(recorded, h.text())
+	r.FirstSeen = h.instant(recorded, h.text())
+	r.LeaseEnd = h.instant(recorded, leaseEnd)
+	r.CallEnd = h.instant(recorded, callEnd)
 	r.Request.Amount.Minor = h.number()
 	currency := unpackCurrency(h.text())
 	r.Request.Amount.Currency = currency
@@ -171,13 +182,20 @@ func (h *header) letter() byte {
 	return s[0]
 }
 
-func (h *header) number() int64 {
-	n, err := strconv.ParseInt(h.text(), 10, 64)
+func (h *header) number() int64 { return h.parse(h.text()) }
+
+func (h *header) parse(s string) int64 {
+	n, err := strconv.ParseInt(s, 10, 64)
 	h.bad = h.bad || err != nil
 	return n
 }
 
-func (h *header) instant() time.Time { return instant(h.number()) }
+func (h *header) instant(recorded int64, distance string) time.Time {
+	if distance == "" {
+		return time.Time{}
+	}
+	return instant(recorded + h.parse(distance))
+}
 
 // A currency is its code and the number of its decimals: HKD2.
 func packCurrency(c refund.Currency) string {
@@ -210,6 +228,7 @@ const (
 	hasRequestedAt
 	hasTraceParent
 	hasTraceState
+	hasTraceID // a traceparent of version 00, as its 25 bytes
 )
 
 func packRequest(req refund.Request, provider, order string, whole bool) string {
@@ -251,7 +270,12 @@ func packRequest(req refund.Request, provider, order string, whole bool) string 
 		text(hasReason, req.Reason)
 	}
 	number(hasRequestedAt, stamp(req.RequestedAt))
-	text(hasTraceParent, req.Trace.Parent)
+	if id, ok := packTrace(req.Trace.Parent); ok {
+		bits |= hasTraceID
+		b = append(b, id...)
+	} else {
+		text(hasTraceParent, req.Trace.Parent)
+	}
 	text(hasTraceState, req.Trace.State)
 	var head [binary.MaxVarintLen16]byte
 	n := binary.PutUvarint(head[:], bits)
@@ -294,8 +318,31 @@ func unpackRequest(s, order string, currency refund.Currency, req *refund.Reques
 	req.Reason = text(hasReason)
 	req.RequestedAt = instant(number(hasRequestedAt))
 	req.Trace.Parent = text(hasTraceParent)
+	if bits&hasTraceID != 0 {
+		req.Trace.Parent = unpackTrace(p.bytes(traceBytes))
+	}
 	req.Trace.State = text(hasTraceState)
 	return provider, !p.bad && p.rest == ""
+}
+
+// traceBytes is the length of a packed traceparent: trace id, parent id, flags.
+const traceBytes = 16 + 8 + 1
+
+// packTrace halves a traceparent of the usual form,
+// 00-<32 hex>-<16 hex>-<2 hex>; others are kept as they came.
+func packTrace(parent string) ([]byte, bool) {
+	if len(parent) != len("00-")+2*traceBytes+len("--") || parent[:3] != "00-" {
+		return nil, false
+	}
+	id, err := hex.DecodeString(parent[3:35] + parent[36:52] + parent[53:])
+	return id, err == nil && unpackTrace(string(id)) == parent
+}
+
+func unpackTrace(id string) string {
+	if len(id) != traceBytes {
+		return ""
+	}
+	return fmt.Sprintf("00-%x-%x-%x", id[:16], id[16:24], id[24:])
 }
 
 // The packed outcome is empty, or five texts.
@@ -346,8 +393,9 @@ func advance[T int64 | uint64](p *packed, n T, size int) T {
 	return n
 }
 
-func (p *packed) text() string {
-	n := p.uvarint()
+func (p *packed) text() string { return p.bytes(p.uvarint()) }
+
+func (p *packed) bytes(n uint64) string {
 	if n > uint64(len(p.rest)) {
 		p.bad, p.rest = true, ""
 		return ""

@@ -23,8 +23,8 @@ var clockOfServer string
 // scripts are sent by their hash, and in full where the server does not have
 // them (after a restart, a failover, a SCRIPT FLUSH).
 type scripts struct {
-	claim, resend, record, load, published           *redis.Script
-	epoch, begin, lock, unlock, restore, note, notes *redis.Script
+	claim, resend, record, load, published                     *redis.Script
+	epoch, begin, lock, unlock, restore, note, notes, identity *redis.Script
 }
 
 func load(clock string) scripts {
@@ -52,6 +52,7 @@ func load(clock string) scripts {
 		restore:   compose("order", "restore"),
 		note:      compose("note"),
 		notes:     compose("notes"),
+		identity:  compose("identity"),
 	}
 }
 

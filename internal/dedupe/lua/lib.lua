@@ -38,6 +38,11 @@ local FORMAT, VERSION, STATUS, SEQUENCE, ATTEMPT, EVENT_ATTEMPT, FLAGS, HOLDING 
 local SOURCE, TOKEN, LEASE_END, CALL_END, FOLLOW_UP, PLACE, PUBLISHED, EPOCH = 9, 10, 11, 12, 13, 14, 15, 16
 local RECORDED, OCCURRED, FIRST_SEEN, AMOUNT, CURRENCY, CONTENT, ORDER_LEN, REQUEST_LEN = 17, 18, 19, 20, 21, 22, 23, 24
 local HEADER = 24
+
+-- Instants are milliseconds. RECORDED is stored as such, the others by their distance from it, and '' for none: that is
+-- a seventh of the bytes. Between unpack and pack they are all absolute, and none is '0'.
+local INSTANTS = {LEASE_END, CALL_END, OCCURRED, FIRST_SEEN}
+
 local SHAPE = '^' .. string.rep('([^|]*)|', HEADER) .. '(.*)$'
 
 local function unpack_record(value)
@@ -51,13 +56,22 @@ local function unpack_record(value)
   r.request = string.sub(rest, order_end + 1, request_end)
   r.outcome = string.sub(rest, request_end + 1)
   r[HEADER + 1] = nil
+  local recorded = tonumber(r[RECORDED])
+  for _, i in ipairs(INSTANTS) do r[i] = r[i] == '' and '0' or num(recorded + r[i]) end
   return r
 end
 
 local function pack_record(r)
   r[ORDER_LEN] = num(#r.order)
   r[REQUEST_LEN] = num(#r.request)
-  return table.concat(r, '|', 1, HEADER) .. '|' .. r.order .. r.request .. r.outcome
+  local absolute, recorded = {}, tonumber(r[RECORDED])
+  for _, i in ipairs(INSTANTS) do
+    absolute[i] = r[i]
+    r[i] = r[i] == '0' and '' or num(r[i] - recorded)
+  end
+  local value = table.concat(r, '|', 1, HEADER) .. '|' .. r.order .. r.request .. r.outcome
+  for _, i in ipairs(INSTANTS) do r[i] = absolute[i] end
+  return value
 end
 
 -- Statuses: '-' none yet, W waiting, P pending, U unknown, R review, S succeeded, F failed, J rejected.

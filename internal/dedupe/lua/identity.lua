@@ -1,0 +1,7 @@
+-- Reads the identity of the server that keeps a merchant, as every script compares it with the sentinel's.
+--
+-- KEYS  1 sentinel
+-- ARGV  1 ''
+-- Answer {'ok', clock, identity}
+
+return {'ok', now, server()}
