@@ -153,7 +153,9 @@ func SkipEnvironment() Option { return func(l *loading) { l.skip = true } }
 
 // CheckMerchants has each merchant checked by its provider, by which the findings
 // about its block are told together with all others. The check is called for
-// merchants whose common settings are right.
+// merchants whose common settings are right. While it runs, what Account().Decode
+// finds is noted and not answered, so that the provider looks at the rest of the
+// block too; what the check made is to be thrown away.
 func CheckMerchants(check func(Merchant) error) Option {
 	return func(l *loading) { l.check = check }
 }
@@ -178,11 +180,11 @@ func Load(path string, options ...Option) (*Config, error) {
 	if k := cfg.doc.root.kind; k == mapping || k == null {
 		cfg.check()
 	}
-	errs := []error{cfg.doc.result()}
+	var errs []error
 	if l.check != nil {
-		errs = append(errs, cfg.checkBlocks(l.check)...)
+		errs = cfg.checkBlocks(l.check)
 	}
-	if err := Join(errs...); err != nil {
+	if err := Join(append(errs, cfg.doc.result())...); err != nil {
 		return nil, err
 	}
 	return cfg, nil

@@ -11,19 +11,18 @@ import (
 // document is one configuration file while it is read, and afterwards what tells
 // where a key stands in it.
 type document struct {
-	file   string
-	lines  []string
-	root   *node    // nil: not YAML
-	hidden []hidden // never shown
-	texts  []string // nor these, wherever they stand
-	skip   bool     // leave ${...} as it is, and what depends on it unchecked
+	file  string
+	lines []string
+	root  *node // nil: not YAML
+	masks *masks
+	skip  bool // leave ${...} as it is, and what depends on it unchecked
 
 	found  []Finding
 	broken map[string]bool // paths with a finding: what is below is not looked at again
 }
 
 func newDocument(file string, text []byte, skip bool) *document {
-	d := &document{file: file, skip: skip, broken: map[string]bool{}}
+	d := &document{file: file, skip: skip, broken: map[string]bool{}, masks: &masks{open: map[string]bool{}}}
 	for line := range strings.Lines(strings.ToValidUTF8(string(text), "\ufffd")) {
 		d.lines = append(d.lines, strings.TrimRight(line, "\r\n"))
 	}
@@ -41,7 +40,7 @@ func newDocument(file string, text []byte, skip bool) *document {
 	for _, secret := range secrets {
 		d.hide(secret)
 		if len(secret.text) >= 6 { // a shorter one may be part of any word
-			d.texts = append(d.texts, secret.text)
+			d.masks.texts = append(d.masks.texts, secret.text)
 		}
 	}
 	for _, p := range problems { // now that the secrets are known
@@ -59,7 +58,7 @@ func (d *document) hint(at place) string {
 }
 
 func (d *document) add(at place, message string) {
-	d.found = append(d.found, Finding{File: d.file, Line: at.line, Column: at.column, Message: message, Excerpt: d.excerpt(at)})
+	d.found = append(d.found, Finding{File: d.file, Line: at.line, Column: at.column, Message: message})
 }
 
 // fail notes a finding about a key, unless it, or what holds it, has one already.
@@ -135,13 +134,18 @@ func (d *document) find(path string) (n *node, exact bool) {
 
 // fork is the same file without findings: for a block that is decoded apart.
 func (d *document) fork() *document {
-	return &document{file: d.file, lines: d.lines, root: d.root, hidden: slices.Clip(d.hidden), texts: d.texts, skip: d.skip, broken: map[string]bool{}}
+	return &document{file: d.file, lines: d.lines, root: d.root, masks: d.masks, skip: d.skip, broken: map[string]bool{}}
 }
 
 // result is the findings so far, in the order of the file, or nil.
 func (d *document) result() error {
 	if len(d.found) == 0 {
 		return nil
+	}
+	for i, f := range d.found {
+		if f.Excerpt == "" { // shown once all that must not be is known
+			d.found[i].Excerpt = d.excerpt(place{f.Line, f.Column})
+		}
 	}
 	return Join(&Findings{List: d.found})
 }

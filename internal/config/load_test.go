@@ -57,8 +57,8 @@ func TestFindings(t *testing.T) {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
 	for _, file := range files {
-		if file == "testdata/minimal.yaml" {
-			continue
+		if file == "testdata/minimal.yaml" || file == "testdata/design.yaml" {
+			continue // right
 		}
 		t.Run(file, func(t *testing.T) {
 			cfg, err := Load(file, CheckMerchants(provider))

@@ -2,42 +2,52 @@ package config
 
 import (
 	"fmt"
+	"reflect"
 	"regexp"
 	"strings"
 )
 
 const mask = "****"
 
-var (
-	// secretLine is what follows a key that holds a secret.
-	secretLine = regexp.MustCompile(`(?i)((?:secret|passw|passphrase|token|credential|private_?key|api_?key)[A-Za-z0-9_]*["']?\s*:\s*)(.*)`)
-	// userInURL is the user and password of an address.
-	userInURL = regexp.MustCompile(`(://)[^/@\s"']*@`)
-)
+// userInURL is the user and password of an address.
+var userInURL = regexp.MustCompile(`(://)[^/@\s"']*@`)
 
-// hidden is a part of a line that is never shown: columns from (counted from 1) up
-// to, and not including, to.
-type hidden struct{ line, from, to int }
+// masks is what must not be shown of a file.
+type masks struct {
+	hidden []hidden
+	texts  []string        // nor these, wherever they stand
+	open   map[string]bool // paths whose values may be shown although they are hidden
+}
+
+// hidden is a part of a line: columns from (counted from 1) up to, and not
+// including, to.
+type hidden struct {
+	line, from, to int
+	path           string // see masks.open
+}
 
 const lineEnd = 1 << 30
 
 // hide keeps a value from being shown: it is a secret, or may be one under a
 // misspelt key. A reference to one can be shown.
-func (d *document) hide(n *node) {
+func (d *document) hide(n *node) { d.hideUnless("", n) }
+
+// hideUnless hides a value until it is known that the path's key holds no secret.
+func (d *document) hideUnless(path string, n *node) {
 	if n.kind == scalar && !pureReference.MatchString(n.text) {
 		for i, line := range strings.Split(n.source, "\n") {
-			part := hidden{n.at.line + i, 1, lineEnd}
+			part := hidden{n.at.line + i, 1, lineEnd, path}
 			if i == 0 {
 				part.from, part.to = n.at.column, n.at.column+len([]rune(line))
 			}
-			d.hidden = append(d.hidden, part)
+			d.masks.hidden = append(d.masks.hidden, part)
 		}
 	}
 	for _, m := range n.members {
-		d.hide(m.value)
+		d.hideUnless(path, m.value)
 	}
 	for _, item := range n.items {
-		d.hide(item)
+		d.hideUnless(path, item)
 	}
 }
 
@@ -70,42 +80,64 @@ func (d *document) shownUpTo(number, most int) string {
 		}
 	}
 	shown := userInURL.ReplaceAllString(out.String(), "${1}"+mask+"@")
-	for _, text := range d.texts {
+	for _, text := range d.masks.texts {
 		shown = strings.ReplaceAll(shown, text, mask)
 	}
-	if d.root == nil { // no YAML: by the look of the keys
-		if d.belowSecret(number) {
-			return mask
-		}
-		shown = secretLine.ReplaceAllString(shown, "${1}"+mask)
+	if d.root == nil {
+		return d.unparsed(number, shown)
 	}
 	return shown
 }
 
 func (d *document) isHidden(line, column int) bool {
-	for _, h := range d.hidden {
-		if h.line == line && h.from <= column && column < h.to {
+	for _, h := range d.masks.hidden {
+		if h.line == line && h.from <= column && column < h.to && !d.masks.open[h.path] {
 			return true
 		}
 	}
 	return false
 }
 
-// belowSecret: a line above, less indented than this one, is a key that holds a
-// secret.
-func (d *document) belowSecret(number int) bool {
-	depth := indentation(d.lines[number-1])
-	for i := number - 2; i >= 0 && depth > 0; i-- {
-		line := d.lines[i]
-		if strings.TrimSpace(line) == "" || indentation(line) >= depth {
-			continue
-		}
-		if secretLine.MatchString(line) {
-			return true
-		}
-		depth = indentation(line)
-	}
-	return false
-}
+// keyPattern is what looks like a key and its colon.
+var keyPattern = regexp.MustCompile(`([A-Za-z0-9_.-]+)["']?\s*:(?:\s|$|["'\[{&!])`)
 
-func indentation(line string) int { return len(line) - len(strings.TrimLeft(line, " \t-")) }
+// openKeys are the keys of the common part of the file: their values can be shown,
+// but for secrets. In a file that is no YAML nothing else is known for sure.
+var openKeys = func() map[string]bool {
+	keys := map[string]bool{}
+	var walk func(reflect.Type)
+	walk = func(t reflect.Type) {
+		if t.Kind() == reflect.Slice {
+			t = t.Elem()
+		}
+		if t.Kind() != reflect.Struct {
+			return
+		}
+		for key, f := range fieldsOf(t) {
+			keys[key] = !isSecret(key)
+			walk(t.Field(f.index).Type)
+		}
+	}
+	walk(reflect.TypeFor[Config]())
+	return keys
+}()
+
+// unparsed shows a line of a file that is no YAML up to the first value that may
+// be a secret. A line without a key goes on with the one above it.
+func (d *document) unparsed(number int, shown string) string {
+	found := false
+	for _, at := range keyPattern.FindAllStringSubmatchIndex(shown, -1) {
+		if found = true; !openKeys[shown[at[2]:at[3]]] {
+			colon := at[3] + strings.Index(shown[at[3]:], ":")
+			return shown[:colon+1] + " " + mask
+		}
+	}
+	for i := number - 2; !found && i >= 0; i-- {
+		for _, at := range keyPattern.FindAllStringSubmatch(d.lines[i], -1) {
+			if found = true; !openKeys[at[1]] {
+				return mask
+			}
+		}
+	}
+	return shown
+}

@@ -34,9 +34,10 @@ type Merchant struct {
 
 	Currency refund.Currency `yaml:"-"` // of CurrencyCode, with the standard's decimals
 
-	doc   *document
-	path  string // merchants[i]
-	block *node
+	doc     *document
+	path    string // merchants[i]
+	block   *node
+	collect *document // during Load: what is wrong in the block is noted here, and the provider goes on to check it
 }
 
 // Breaker is when a merchant's calls stop: once at least MinCalls ended within
@@ -60,10 +61,14 @@ func (m *Merchant) take(d *document, path string, key member) bool {
 	switch {
 	case key.key == m.Provider:
 		m.block = key.value
+		for _, inner := range key.value.members { // its provider knows which are no secrets
+			d.hideUnless(join(join(path, key.key), inner.key), inner.value)
+		}
 		return true
 	case !holdsKeys || nearest(key.key, commonKeys) != "":
 		return false
 	case m.Provider == "" || !d.sound(join(path, "provider")):
+		d.hide(key.value)
 		return true // perhaps its block: the provider is what is wrong
 	}
 	d.hide(key.value)
@@ -103,7 +108,7 @@ func (m Merchant) Account() account.Merchant {
 }
 
 // decode reads the provider's block into a pointer to its struct with yaml tags.
-// The error is a *Findings.
+// The error is a *Findings. Not for concurrent use within one configuration.
 func (m Merchant) decode(into any) error {
 	target := reflect.ValueOf(into)
 	if target.Kind() != reflect.Pointer || target.Elem().Kind() != reflect.Struct {
@@ -112,8 +117,17 @@ func (m Merchant) decode(into any) error {
 	if m.doc == nil {
 		return fmt.Errorf("config: merchant %s was not read from a file", m.Name)
 	}
-	d := m.doc.fork()
-	d.decode(join(m.path, m.Provider), m.block, target.Elem())
+	d, path := m.doc.fork(), join(m.path, m.Provider)
+	for key := range fieldsOf(target.Elem().Type()) {
+		if !isSecret(key) {
+			d.masks.open[join(path, key)] = true
+		}
+	}
+	if m.collect != nil {
+		m.collect.decode(path, m.block, target.Elem())
+		return nil
+	}
+	d.decode(path, m.block, target.Elem())
 	return d.result()
 }
 
@@ -150,7 +164,7 @@ func (c *Config) locate(d *document, merchant, provider string, err error) {
 		if common := join(merchant, field.Field); !d.given(path) && d.given(common) {
 			path = common
 		}
-		if n, exact := d.find(path); d.skip && exact && strings.Contains(n.text, "${") {
+		if n, exact := d.find(path); !d.sound(path) || d.skip && exact && strings.Contains(n.text, "${") {
 			return
 		}
 		d.add(d.place(path), oneLine(path+": "+field.Err.Error()))
@@ -164,13 +178,13 @@ func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 // checkBlocks asks the providers about the merchants whose common settings are
 // right.
 func (c *Config) checkBlocks(check func(Merchant) error) (errs []error) {
-	for i, m := range c.Merchants {
+	for _, m := range c.Merchants {
 		if !c.doc.intact(m.path) {
 			continue
 		}
-		if err := check(m); err != nil {
-			errs = append(errs, c.MerchantFinding(i, err))
-		}
+		m.collect = c.doc.fork()
+		c.locate(m.collect, m.path, m.Provider, check(m))
+		errs = append(errs, m.collect.result())
 	}
 	return errs
 }
