@@ -20,6 +20,9 @@ type News struct {
 	ResendAfter time.Duration
 	// Overdue: the refund has been open for longer than review_after.
 	Overdue bool
+	// Announced is the sequence that this delivery has itself published before its
+	// call.
+	Announced int64
 	// Notice is what a callback told; it seeds the record of a refund that was
 	// never requested here.
 	Notice *Notice

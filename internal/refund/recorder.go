@@ -39,10 +39,11 @@ type Recorder struct {
 }
 
 // Note applies news to the record (as loaded or claimed) and returns once the
-// record's newest event is durable on the status topic; news that change nothing
-// publish the stored event again, same id. A store or a topic that cannot be
-// reached is tried again until ctx ends. An error (ctx's, ErrLapsed) says that
-// nothing may be acknowledged.
+// record's newest event is durable on the status topic. News that change nothing
+// publish the stored event again, same id, where a callback repeats itself or the
+// event is not known to be there. A store or a topic that cannot be reached is
+// tried again until ctx ends. An error (ctx's, ErrLapsed) says that nothing may be
+// acknowledged.
 //
 // A crash between record and publish is safe: whoever is redelivered, calls back
 // again or follows up finds the stored event and publishes it.
@@ -51,7 +52,13 @@ func (r *Recorder) Note(ctx context.Context, rec Record, news News, alive Alive)
 	if err != nil || noted.Resend {
 		return noted, err
 	}
-	noted.Record, err = r.Publish(ctx, noted.Record, alive)
+	there := max(noted.Record.Published, news.Announced)
+	switch newest := noted.Record.Last.Sequence; {
+	case news.Source == FromCallback || there < newest:
+		noted.Record, err = r.Publish(ctx, noted.Record, alive)
+	case noted.Record.Published < newest: // announced by this very delivery, and nothing has come since
+		noted.Record, err = r.published(ctx, noted.Record, alive)
+	}
 	return noted, err
 }
 
@@ -94,12 +101,19 @@ func (r *Recorder) record(ctx context.Context, rec Record, news News) (Noted, er
 // long as the store has moved on meanwhile: the last record of a key there is its
 // highest sequence.
 func (r *Recorder) Publish(ctx context.Context, rec Record, alive Alive) (Record, error) {
+	sent, err := r.Announce(ctx, rec, alive)
+	if err != nil {
+		return rec, err
+	}
+	return r.published(ctx, sent, alive)
+}
+
+// published tells the store what is on the topic, and publishes what it has moved
+// on to.
+func (r *Recorder) published(ctx context.Context, sent Record, alive Alive) (Record, error) {
 	for {
-		sent, err := r.Announce(ctx, rec, alive)
-		if err != nil {
-			return rec, err
-		}
-		err = r.persist(ctx, "published", func() (err error) {
+		var rec Record
+		err := r.persist(ctx, "published", func() (err error) {
 			rec, err = r.Records.Published(ctx, sent.Key(), sent.Last.Sequence)
 			return err
 		})
@@ -108,6 +122,9 @@ func (r *Recorder) Publish(ctx context.Context, rec Record, alive Alive) (Record
 		}
 		if rec.Last.Sequence <= sent.Last.Sequence {
 			return rec, nil
+		}
+		if sent, err = r.Announce(ctx, rec, alive); err != nil {
+			return rec, err
 		}
 	}
 }

@@ -31,7 +31,7 @@ func (d *delivery) send(ctx context.Context, slot Slot, rec Record, held lease) 
 	if err != nil {
 		out := Outcome{Class: Misconfigured, Code: CodeMisconfigured, Message: err.Error()}
 		slot.Done(out)
-		return d.settle(ctx, rec, News{Source: FromWorker, Outcome: out, Token: held.token})
+		return d.settle(ctx, rec, d.callNews(rec, held, out))
 	}
 
 	// The look at the lease: whoever was paused until here sends nothing. Nothing
@@ -42,7 +42,7 @@ func (d *delivery) send(ctx context.Context, slot Slot, rec Record, held lease) 
 	}
 	out := d.timed(ctx, RefundCall, call)
 	slot.Done(out)
-	return d.settle(ctx, rec, News{Source: FromWorker, Outcome: out, Token: held.token})
+	return d.settle(ctx, rec, d.callNews(rec, held, out))
 }
 
 // announce publishes the intent, at most until the lease ends.
@@ -50,6 +50,11 @@ func (d *delivery) announce(ctx context.Context, rec Record, held lease) (Record
 	bounded, cancel := context.WithDeadline(ctx, held.ends)
 	defer cancel()
 	return d.Recorder.Announce(bounded, rec, d.Alive)
+}
+
+// callNews is what the call of an announced attempt brought.
+func (d *delivery) callNews(announced Record, held lease, out Outcome) News {
+	return News{Source: FromWorker, Outcome: out, Token: held.token, Announced: announced.Last.Sequence}
 }
 
 func (d *delivery) unsentNews(held lease, why string) News {

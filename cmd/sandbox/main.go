@@ -1,0 +1,64 @@
+// Command sandbox runs the whole system in one process, on embedded parts: it
+// plays sample refunds of every gateway and flow, prints each status event as it
+// comes, audits them and exits 0, or 1 with what is wrong.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/refundworker/refundworker/internal/sandbox"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+func run(args []string, out, errs io.Writer) int {
+	flags := flag.NewFlagSet("sandbox", flag.ContinueOnError)
+	flags.SetOutput(errs)
+	serve := flags.Bool("serve", false, "keep everything up on fixed ports until Ctrl-C, and print how to reach it")
+	verbose := flags.Bool("v", false, "show the logs of worker and bridge on stderr")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return 0
+	} else if err != nil {
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	options := sandbox.Options{Fixed: *serve}
+	if *verbose {
+		options.Log = errs
+	}
+	began := time.Now()
+	system, err := sandbox.Start(ctx, options)
+	if err != nil {
+		fmt.Fprintln(errs, "sandbox:", err)
+		return 1
+	}
+	fmt.Fprintf(out, "Kafka %s, Redis %s, gateways %s, bridge %s: up in %s\n",
+		system.Kafka, system.Redis, system.GatewayURL, system.Bridge, seconds(time.Since(began)))
+	if *serve {
+		err = serveUntil(ctx, system, out)
+	} else {
+		err = play(ctx, system, out)
+	}
+	interrupted := ctx.Err() != nil
+	err = errors.Join(err, system.Stop())
+	switch {
+	case interrupted && *serve:
+		return 0
+	case interrupted:
+		fmt.Fprintln(errs, "sandbox: interrupted")
+		return 1
+	case err != nil:
+		fmt.Fprintln(errs, "sandbox:", err)
+		return 1
+	}
+	return 0
+}
