@@ -76,6 +76,11 @@ func TestHistories(t *testing.T) {
 			h.unreadable = append(h.unreadable, at)
 			h.dead = append(h.dead, DeadLetter{Reason: refund.ReasonInvalid, Origin: at})
 		}, nil},
+		"invalid, its dead letter tells a refund": {func(h *history) {
+			at := Place{"refund.requests", 3, 17}
+			h.unreadable = append(h.unreadable, at)
+			h.dead = append(h.dead, DeadLetter{Reason: refund.ReasonInvalid, Origin: at, Request: ask("r1", "o1", 1).Request})
+		}, nil},
 		"corrected openly": {func(h *history) {
 			r := ask("r1", "o1", 100)
 			h.request(r)

@@ -41,7 +41,7 @@ type Status struct {
 type DeadLetter struct {
 	Origin  Place // where the record lay that it is of
 	Reason  refund.Reason
-	Request refund.Request // zero where its bytes are no request
+	Request refund.Request // zero where its bytes tell none
 }
 
 // Payment is one movement of money in a gateway's books.
@@ -88,7 +88,8 @@ func (c *Checker) Request(r Request) {
 	}
 }
 
-// Unreadable takes a record of the request topic that is no valid request: it must have a dead letter.
+// Unreadable takes a record of the request topic that is no valid request, and that the group has taken: it must have a
+// dead letter. Feed none that still waits to be read.
 func (c *Checker) Unreadable(at Place) {
 	c.tally.Requests++
 	_, dead := c.deadPlaces[at]
@@ -123,7 +124,6 @@ func (c *Checker) DeadLetter(d DeadLetter) {
 	if d.Request.RefundNo != "" {
 		s := c.state(d.Request.Key)
 		s.dead = append(s.dead, c.hash(d.Request.Content()))
-		return
 	}
 	if _, there := c.unreadable[d.Origin]; there {
 		c.unreadable[d.Origin] = true

@@ -11,8 +11,11 @@
 // of its offsets, and reads nothing by itself. It is judged by nobody else's code: of the domain it uses types and
 // which status is final, not the lifecycle.
 //
-// Time: feed it a system at rest, or read in this order: books, dead letters, delay topics, requests, and the status topic
-// last, so that whatever is seen has had the time to be answered; and say what still waits (Checker.Queued).
+// Time: a system at rest may be read in any order. Of one that is at work read first the committed offsets of the request
+// topic and of all delay topics, all of them before anything else; then the books, the dead letters, the delay topics
+// and the request topic from there on for what still waits (Checker.Queued; a message is written to where it waits next
+// before it is committed where it was), the requests, and the status topic last. Options.Books needs a system at rest: what
+// is paid after the books were read has no entry there.
 //
 // Memory: about 450 bytes a refund (its names, three events, its order), nothing per repeat. Ten million refunds need
 // some 5 GB; with less, audit the merchants in turn: no promise reaches beyond one merchant.

@@ -72,7 +72,11 @@ func (f Finding) String() string {
 	if n := f.Kind.Promise(); n > 0 {
 		promise = fmt.Sprintf("promise %d", n)
 	}
-	return fmt.Sprintf("%-9s  %-18s  %s  %s", promise, f.Kind, f.Key, f.Words)
+	name := f.Key.String()
+	if f.RefundNo == "" {
+		name = "-"
+	}
+	return fmt.Sprintf("%-9s  %-18s  %s  %s", promise, f.Kind, name, f.Words)
 }
 
 // compare gives findings one order: by merchant, refund, kind, words.

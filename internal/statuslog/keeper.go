@@ -2,17 +2,13 @@ package statuslog
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
-
-	"github.com/refundworker/refundworker/internal/kafka"
 )
 
 // Config of a Keeper; all but Metrics is required.
@@ -189,130 +185,4 @@ func (k *Keeper) tellBusy() {
 	if k.Metrics.Rebuilding != nil {
 		k.Metrics.Rebuilding(len(k.busy))
 	}
-}
-
-// restore brings merchants back, each under its lock: new ones at once, the others after the quiet time by one scan.
-func (k *Keeper) restore(ctx context.Context, lost []string) {
-	defer k.release(lost)
-	jobs := map[string]*job{}
-	defer func() {
-		for _, j := range jobs {
-			k.close(j)
-		}
-	}()
-	for _, merchant := range lost {
-		j, err := k.begin(ctx, merchant)
-		if err != nil {
-			k.Logger.Debug().Err(err).Str("merchant", merchant).Msg("not rebuilt here")
-		} else if j != nil {
-			jobs[merchant] = j
-		}
-	}
-	known, err := k.known(ctx)
-	if err != nil {
-		for _, j := range jobs {
-			j.fail(err)
-		}
-		return
-	}
-	var quiet time.Time
-	for _, j := range jobs {
-		said, isKnown := known.merchants[j.merchant]
-		if known.certain && !isKnown && j.loss.Kind == Everything {
-			k.open(j, true)
-			continue
-		}
-		j.epoch = max(j.epoch, said.Epoch)
-		quiet = later(quiet, j.locked.Add(k.Quiet))
-	}
-	maps.DeleteFunc(jobs, func(_ string, j *job) bool { return j.done })
-	if len(jobs) == 0 {
-		return
-	}
-	k.Logger.Warn().Strs("merchants", slices.Sorted(maps.Keys(jobs))).Dur("quiet", time.Until(quiet)).
-		Msg("Redis lost what it knew of these merchants, or may have: nothing is claimed for them until they are rebuilt from the status topic")
-	if pause(ctx, time.Until(quiet)) != nil {
-		return
-	}
-	r := &rebuild{Keeper: k, jobs: jobs, window: newWindow()}
-	r.run(ctx)
-	for _, j := range jobs {
-		if j.why() == nil {
-			k.open(j, false)
-		}
-	}
-}
-
-// knowledge is what the control topic says, and whether its silence says something.
-type knowledge struct {
-	merchants map[string]Known
-	certain   bool
-}
-
-// known reads the control topic to its end. A control topic that knows nobody beside a status topic that holds events is
-// not believed: it was lost or is another one, and nobody is new.
-func (k *Keeper) known(ctx context.Context) (knowledge, error) {
-	merchants, err := k.Control.Read(ctx)
-	if err != nil {
-		return knowledge{}, fmt.Errorf("reading the control topic: %w", err)
-	}
-	if len(merchants) > 0 {
-		return knowledge{merchants, true}, nil
-	}
-	spans, err := k.Log.Reader.Spans(ctx, k.Log.Topic)
-	if err != nil {
-		return knowledge{}, fmt.Errorf("looking at the status topic: %w", err)
-	}
-	written := slices.ContainsFunc(spans, func(s kafka.Span) bool { return s.End > 0 })
-	return knowledge{merchants, !written}, nil
-}
-
-// open raises the epoch, which opens the merchant: last of all. The control topic has it before the store does, so that
-// it is never given twice.
-func (k *Keeper) open(j *job, isNew bool) {
-	epoch := j.epoch + 1
-	if isNew {
-		epoch = 0
-	}
-	err := j.persist(func() error {
-		return k.Control.Write(j.ctx, Known{Merchant: j.merchant, Since: j.locked.UTC(), Epoch: epoch})
-	}, func(error) bool { return true })
-	if err == nil {
-		_, err = k.Index.Finish(j.ctx, j.merchant, j.token, epoch)
-	}
-	if err != nil {
-		j.fail(fmt.Errorf("opening it: %w", err))
-		return
-	}
-	j.done = true
-	done := Rebuilt{Merchant: j.merchant, New: isNew, Epoch: epoch, Restored: j.restored.Load(), Open: j.open.Load(), Took: time.Since(j.locked)}
-	k.Logger.Info().Str("merchant", done.Merchant).Bool("new", isNew).Int64("epoch", epoch).Int64("restored", done.Restored).
-		Int64("open", done.Open).Dur("took", done.Took).Msg("the merchant is open")
-	if k.Metrics.Rebuilt != nil {
-		k.Metrics.Rebuilt(done)
-	}
-	k.end(j)
-}
-
-// close ends a job that was not opened.
-func (k *Keeper) close(j *job) {
-	if j.done {
-		return
-	}
-	why := j.why()
-	k.end(j)
-	if why == nil || errors.Is(why, context.Canceled) {
-		return // this process stops; another goes on
-	}
-	k.Logger.Error().Err(why).Str("merchant", j.merchant).Msg("the rebuild failed and begins again; the merchant stays closed")
-	if k.Metrics.Failed != nil {
-		k.Metrics.Failed(j.merchant, why)
-	}
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
