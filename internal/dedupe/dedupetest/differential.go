@@ -122,7 +122,7 @@ func (p *pair) claim(r *rapid.T) {
 	c.FollowUp = draw(r, "follow-up", 0, 0, 0, 1, 2, 3)
 	c.Place = draw(r, "place", "a/0/1", "a/0/2")
 	c.FirstSeen = Start.Add(draw(r, "first seen", 0, time.Nanosecond, time.Minute))
-	c.Limits = draw(r, "limits", refund.Limits{}, refund.Limits{}, refund.Limits{Rate: 1}, refund.Limits{Rate: 3},
+	c.Limits = draw(r, "limits", refund.Limits{}, refund.Limits{}, refund.Limits{Rate: 1}, refund.Limits{Rate: 1}, refund.Limits{Rate: 1}, refund.Limits{Rate: 3},
 		refund.Limits{MaxRefundsPerOrder: 2}, refund.Limits{OrderInterval: 2 * time.Second})
 	got, ok := both(p, r, "claim", func(s Store) (refund.Claimed, error) {
 		got, err := s.Claim(p.Context(), c)
@@ -234,7 +234,7 @@ func (p *pair) published(r *rapid.T) {
 }
 
 func (p *pair) advance(r *rapid.T) {
-	d := time.Duration(draw(r, "by", 1, 1000, 150_000, 999_999, 1_000_000, 2_500_000, 7_000_000)) * time.Microsecond
+	d := time.Duration(draw(r, "by", 1, 1000, 150_000, 999_999, 1_000_000, 2_500_000, 7_000_000, 46_800_000_000)) * time.Microsecond
 	p.one.Advance(d)
 	p.other.Advance(d)
 }

@@ -1,0 +1,228 @@
+package dedupe_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/refundworker/refundworker/internal/dedupe"
+	"github.com/refundworker/refundworker/internal/refund"
+)
+
+// TestTroubleIsUnavailable: whatever Redis says in trouble is *refund.Unavailable
+// in words, and nothing is assumed.
+func TestTroubleIsUnavailable(t *testing.T) {
+	server := miniredis.RunT(t)
+	store := dedupe.New(dial(t, server.Addr()), dedupe.Options{Prefix: "refund", Retention: time.Hour})
+	if _, err := store.Begin(t.Context(), "M", 0); err != nil {
+		t.Fatal(err)
+	}
+	rec := finished(t, store, "M", "r1", "o1")
+	for said, want := range map[string]string{
+		"READONLY You can't write against a read only replica.":                           "read-only",
+		"LOADING Redis is loading the dataset in memory":                                  "loading",
+		"OOM command not allowed when used memory > 'maxmemory'.":                         "out of memory",
+		"CLUSTERDOWN The cluster is down":                                                 "cluster is down",
+		"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'": "no link to its master",
+		"BUSY Redis is busy running a script.":                                            "busy",
+		"MISCONF Redis is configured to save RDB snapshots":                               "cannot save",
+		"NOREPLICAS Not enough good replicas to write.":                                   "fewer replicas",
+		"NOAUTH Authentication required.":                                                 "wants a password",
+		"NOPERM this user has no permissions to run the 'evalsha' command":                "may not run",
+		"TRYAGAIN Multiple keys request during rehashing of slot":                         "moving this slot",
+	} {
+		server.SetError(said)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		_, err := store.Published(ctx, rec.Key(), 9)
+		cancel()
+		if down, ok := errors.AsType[*refund.Unavailable](err); !ok || !strings.Contains(down.Why, want) {
+			t.Errorf("%s: %v", said, err)
+		}
+	}
+	server.SetError("ERR user_script:1: Script attempted to access nonexistent global variable")
+	_, err := store.Load(t.Context(), rec.Key())
+	if _, ok := errors.AsType[*refund.Unavailable](err); ok || err == nil {
+		t.Errorf("a defect of ours passes for an outage: %v", err)
+	}
+	server.SetError("")
+	if again, err := store.Load(t.Context(), rec.Key()); err != nil || again.Published != rec.Published {
+		t.Errorf("afterwards: %+v, %v", again, err)
+	}
+}
+
+// TestOOMInsideAScript: a real server that is full refuses the step as a whole.
+func TestOOMInsideAScript(t *testing.T) {
+	server := startOwn(t)
+	store := dedupe.New(dial(t, server.addr), dedupe.Options{Prefix: "refund", Retention: time.Hour})
+	if _, err := store.Begin(t.Context(), "M", 0); err != nil {
+		t.Fatal(err)
+	}
+	rec := finished(t, store, "M", "r1", "o1")
+	server.set("maxmemory", "1")
+	_, err := store.Published(t.Context(), rec.Key(), 9)
+	if down, ok := errors.AsType[*refund.Unavailable](err); !ok || !strings.Contains(down.Why, "out of memory") {
+		t.Errorf("full: %v", err)
+	}
+	server.set("maxmemory", "0")
+	if again, err := store.Load(t.Context(), rec.Key()); err != nil || again.Published != rec.Published {
+		t.Errorf("afterwards: %+v, %v", again, err)
+	}
+}
+
+// TestAServerThatIsSilent: the deadline of the context counts, and the words say
+// what happened.
+func TestAServerThatIsSilent(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	store := dedupe.New(dial(t, l.Addr().String()), dedupe.Options{Prefix: "refund", Retention: time.Hour})
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	begun := time.Now()
+	_, err = store.Load(ctx, refund.Key{Merchant: "M", RefundNo: "r1"})
+	if down, ok := errors.AsType[*refund.Unavailable](err); !ok || !strings.Contains(down.Why, "in time") || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+	if took := time.Since(begun); took > 2*time.Second {
+		t.Errorf("took %v", took)
+	}
+	ctx, cancel = context.WithCancel(t.Context())
+	cancel()
+	_, err = store.Load(ctx, refund.Key{Merchant: "M", RefundNo: "r1"})
+	if _, ok := errors.AsType[*refund.Unavailable](err); !ok || !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestScriptsAreSentAgain: a server that forgot the scripts gets them in full.
+func TestScriptsAreSentAgain(t *testing.T) {
+	for _, server := range servers {
+		t.Run(server.name, func(t *testing.T) {
+			client := server.dial(t)
+			part, store := partOf(t, client)
+			if _, err := part.Store.Begin(t.Context(), dedupetestMerchant, 0); err != nil {
+				t.Fatal(err)
+			}
+			flush := func(ctx context.Context, c *redis.Client) error { return c.ScriptFlush(ctx).Err() }
+			for _, no := range []string{"r1", "r2"} {
+				var err error
+				if cluster, ok := client.(*redis.ClusterClient); ok {
+					err = cluster.ForEachMaster(t.Context(), flush)
+				} else {
+					err = flush(t.Context(), client.(*redis.Client))
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				finished(t, store, dedupetestMerchant, no, "o1")
+			}
+		})
+	}
+}
+
+// TestForeignValues: what is not of our form is an error that names the refund,
+// not a new refund.
+func TestForeignValues(t *testing.T) {
+	server := miniredis.RunT(t)
+	store := dedupe.New(dial(t, server.Addr()), dedupe.Options{Prefix: "refund", Retention: time.Hour})
+	if _, err := store.Begin(t.Context(), "M", 0); err != nil {
+		t.Fatal(err)
+	}
+	rec := finished(t, store, "M", "r1", "o1")
+	key := store.RecordKey("M", "r1")
+	whole, err := server.Get(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range []string{"2" + whole[1:], "1|2", "", "x", whole[:len(whole)-1], strings.Replace(whole, "|S|", "|??|", 1)} {
+		if err := server.Set(key, value); err != nil {
+			t.Fatal(err)
+		}
+		if value == "" {
+			continue // the empty string is how a script says that there is nothing
+		}
+		if got, err := store.Load(t.Context(), rec.Key()); err == nil {
+			t.Errorf("%q was read as %+v", value, got)
+		}
+	}
+	if err := server.Set(key, "2"+whole[1:]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Published(t.Context(), rec.Key(), 9); err == nil || !strings.Contains(err.Error(), "a form that this script does not know") {
+		t.Errorf("%v", err)
+	}
+}
+
+const dedupetestMerchant = "S0003469"
+
+// TestHowLongThingsAreKept: open refunds and orders that hold something reserved
+// for ever; final refunds for the retention, their order for longer.
+func TestHowLongThingsAreKept(t *testing.T) {
+	for _, server := range servers {
+		t.Run(server.name, func(t *testing.T) {
+			client := server.dial(t)
+			_, store := partOf(t, client)
+			ctx := t.Context()
+			if _, err := store.Begin(ctx, dedupetestMerchant, 0); err != nil {
+				t.Fatal(err)
+			}
+			left := func(key string) time.Duration {
+				t.Helper()
+				d, err := client.PTTL(ctx, key).Result()
+				if err != nil {
+					t.Fatal(err)
+				}
+				return d
+			}
+			record, order := store.RecordKey(dedupetestMerchant, "r1"), store.OrderKey(dedupetestMerchant, "o1")
+			claimed, err := store.Claim(ctx, claimFor("r1", "o1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if left(record) >= 0 || left(order) >= 0 {
+				t.Errorf("an open refund expires in %v, its order in %v", left(record), left(order))
+			}
+			next := claimed.Record
+			next.Last.Sequence++
+			next.Last.Status, next.Holding = refund.StatusSucceeded, refund.HoldsSucceeded
+			done, _, err := store.Record(ctx, next, next.Token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			check := func(what string) {
+				t.Helper()
+				r, o := left(record), left(order)
+				if r < retention-time.Minute || r > retention || o < retention+23*time.Hour {
+					t.Errorf("%s: a final refund expires in %v, its order in %v", what, r, o)
+				}
+			}
+			check("final")
+			if _, err := store.Published(ctx, done.Key(), 2); err != nil {
+				t.Fatal(err)
+			}
+			check("published")
+			done.Doubt = true
+			if _, _, err := store.Record(ctx, done, ""); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := store.Claim(ctx, claimFor("r1", "o1")); err != nil || got.Answer != refund.InDoubt {
+				t.Fatal(got.Answer, err)
+			}
+			check("asked about")
+			if got, err := store.Claim(ctx, claimFor("r2", "o1")); err != nil || got.Answer != refund.Yours {
+				t.Fatal(got.Answer, err)
+			}
+			if left(order) >= 0 {
+				t.Errorf("an order with something reserved expires in %v", left(order))
+			}
+		})
+	}
+}
