@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
 	"github.com/refundworker/refundworker/internal/admin"
@@ -28,7 +27,7 @@ type core struct {
 	metrics  *metrics
 	kafka    *kafka.Client
 	producer *kafka.Producer
-	redis    redis.UniversalClient
+	redis    dedupe.Client
 	store    *dedupe.Store
 	accounts providers.Accounts
 	delays   consumer.Delays
@@ -80,7 +79,9 @@ func (c *core) open() error {
 		Addrs: c.cfg.Redis.Addrs, Username: c.cfg.Redis.Username, Password: c.cfg.Redis.Password, TLS: redisTLS,
 	})
 	c.onClose(func() { _ = c.redis.Close() })
-	c.store = dedupe.New(c.redis, dedupe.Options{Prefix: c.cfg.Redis.KeyPrefix, Retention: c.cfg.Redis.Retention})
+	c.store = dedupe.New(c.redis, dedupe.Options{
+		Prefix: c.cfg.Redis.KeyPrefix, Retention: c.cfg.Redis.Retention, FailoverGrace: c.cfg.Redis.FailoverGrace,
+	})
 
 	pool := transport.NewPool(transport.Options{})
 	c.onClose(pool.Close)
@@ -166,13 +167,13 @@ func (c *core) checks() []admin.Check {
 // prepare waits until Kafka and Redis answer and holds them against what this
 // system needs. An error is something that a person has to change.
 func (c *core) prepare(ctx context.Context) error {
-	if err := c.await(ctx, "kafka", c.kafka.Ping); err != nil {
+	if err := c.await(ctx, "kafka", c.kafka.Ping, always); err != nil {
 		return err
 	}
 	create := c.cfg.Kafka.CreateTopics
 	specs := consumer.Specs(c.topics(), c.delays, create.Partitions, create.Replication)
 	if create.Enabled {
-		if err := c.await(ctx, "kafka", func(ctx context.Context) error { return c.kafka.EnsureTopics(ctx, specs) }); err != nil {
+		if err := c.await(ctx, "kafka", func(ctx context.Context) error { return c.kafka.EnsureTopics(ctx, specs) }, always); err != nil {
 			return err
 		}
 	}
@@ -191,17 +192,37 @@ func (c *core) prepare(ctx context.Context) error {
 	if len(missing) > 0 {
 		return fmt.Errorf("%w: create them, or set kafka.create_topics.enabled", errors.Join(missing...))
 	}
-	return c.await(ctx, "redis", func(ctx context.Context) error { return c.redis.Ping(ctx).Err() })
+	if err := c.await(ctx, "redis", c.store.Check, away); err != nil {
+		return err
+	}
+	advice, err := c.store.Advice(ctx)
+	for _, line := range advice {
+		c.log.Warn().Msg(line)
+	}
+	return err
 }
 
-// await asks until the part answers, and says every few seconds that it waits.
-func (c *core) await(ctx context.Context, part string, ask func(context.Context) error) error {
+// always: whatever Kafka says at a start, it may be better soon.
+func always(error) bool { return true }
+
+// away: Redis does not answer; any other finding is a setting that loses money.
+func away(err error) bool {
+	var unavailable *refund.Unavailable
+	return errors.As(err, &unavailable) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// await asks until the part answers, and says every few seconds that it waits. An
+// answer that does not pass by itself is returned.
+func (c *core) await(ctx context.Context, part string, ask func(context.Context) error, passing func(error) bool) error {
 	for {
 		bounded, cancel := context.WithTimeout(ctx, askTime)
 		err := ask(bounded)
 		cancel()
 		if err == nil {
 			return nil
+		}
+		if !passing(err) {
+			return err
 		}
 		c.trouble("start: "+part, err)
 		select {
