@@ -135,9 +135,11 @@ func newConsumer(writer Writer, handler Handler, cfg Config) (*Consumer, error) 
 	case cfg.OnOutOfRange != "" && cfg.OnOutOfRange != OutOfRangeAlarm && cfg.OnOutOfRange != OutOfRangeEarliest:
 		return nil, fmt.Errorf("consumer: on_out_of_range is %q, not alarm or earliest", cfg.OnOutOfRange)
 	}
-	if _, err := NewDelays(cfg.Delays...); err != nil {
+	delays, err := NewDelays(cfg.Delays...)
+	if err != nil {
 		return nil, err
 	}
+	cfg.Delays = delays
 	orElse(&cfg.MaxInFlight, 512)
 	orElse(&cfg.SessionTimeout, 10*time.Second)
 	orElse(&cfg.DrainTimeout, 15*time.Second)

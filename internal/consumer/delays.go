@@ -35,10 +35,10 @@ func NewDelays(each ...time.Duration) (Delays, error) {
 // shortest there is. So a message never comes later than asked for, but for waits under the shortest delay; it may come
 // earlier, and whoever takes it looks again whether it may go now.
 func (d Delays) Fit(wait time.Duration) time.Duration {
-	fit := d[0]
-	for _, one := range d[1:] {
+	fit := slices.Min(d)
+	for _, one := range d {
 		if one <= wait {
-			fit = one
+			fit = max(fit, one)
 		}
 	}
 	return fit

@@ -119,8 +119,9 @@ func decodeCommitted(tp TopicPartition, p *fetchPartition, offset int64) (record
 		case b.attributes.Transactional() && dropped[b.producer]:
 		case b.next <= offset: // a response may begin before the offset asked for
 		default:
+			whole := len(records)
 			if records, err = b.decode(records, tp, offset); err != nil {
-				return records, next, &CorruptError{tp, b.base, err.Error()}
+				return records[:whole], next, &CorruptError{tp, b.base, err.Error()}
 			}
 		}
 		next = max(next, b.next)

@@ -70,12 +70,18 @@ func (f *Fetcher) End() int64 { return f.end }
 // SeekTo makes the next Fetch begin at offset, First or End.
 func (f *Fetcher) SeekTo(offset int64) { f.offset = offset }
 
-// Resolve turns First or End into an offset, so that Offset tells it before the first Fetch. It tries until ctx ends.
+// Resolve turns First or End into an offset, so that Offset tells it before the first Fetch. Trouble is ridden out and
+// returned as in Fetch.
 func (f *Fetcher) Resolve(ctx context.Context) error {
 	if f.offset >= 0 {
 		return nil
 	}
-	at, err := f.client.offsetWithin(ctx, f.tp, f.offset)
+	bounded, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	at, err := f.client.offsetWithin(bounded, f.tp, f.offset)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		return fmt.Errorf("kafka: where to begin in %s: %w", f.tp, explain(err))
 	}
@@ -84,7 +90,7 @@ func (f *Fetcher) Resolve(ctx context.Context) error {
 }
 
 // Fetch returns the next records, or none when MaxWait went by without any. Short trouble (a restarting broker, a moved
-// leader) is ridden out inside, with new metadata and growing pauses; trouble of more than five seconds is returned, and
+// leader) is ridden out inside, with growing pauses; trouble of more than five seconds is returned, and
 // calling again is right. OutOfRangeError is returned at once and stays until SeekTo; CorruptError comes after several tries.
 func (f *Fetcher) Fetch(ctx context.Context) ([]Record, error) {
 	var troubleSince time.Time
@@ -106,7 +112,6 @@ func (f *Fetcher) Fetch(ctx context.Context) ([]Record, error) {
 		if !retriable(err) || time.Since(troubleSince) > patience {
 			return nil, fmt.Errorf("kafka: reading %s at offset %d: %w", f.tp, f.offset, explain(err))
 		}
-		f.client.refresh()
 		if err := sleep(ctx, pause); err != nil {
 			return nil, err
 		}
@@ -182,8 +187,7 @@ func (f *Fetcher) outOfRange(ctx context.Context, said error) error {
 			break
 		}
 		gone = &OutOfRangeError{f.tp, f.offset, first, end}
-		f.client.refresh()
-		if err := sleep(ctx, metadataTTL); err != nil {
+		if err := sleep(ctx, metadataTTL+metadataTTL/4); err != nil {
 			return err
 		}
 	}

@@ -57,7 +57,6 @@ func (gen *Generation) Commit(ctx context.Context, offsets map[TopicPartition]in
 	before := time.Now()
 	answer, err := gen.group.client.transport.RoundTrip(ctx, gen.group.client.addr, req)
 	if err != nil {
-		gen.group.client.refresh()
 		return fmt.Errorf("kafka: committing for group %s: %w", gen.group.cfg.ID, explain(err))
 	}
 	return gen.judge(answer.(*offsetcommit.Response), before)
@@ -71,7 +70,7 @@ func (gen *Generation) judge(answer *offsetcommit.Response, before time.Time) er
 			switch code := kafkago.Error(p.ErrorCode); code {
 			case 0:
 				accepted = true
-			case kafkago.IllegalGeneration, kafkago.UnknownMemberId, kafkago.RebalanceInProgress, kafkago.FencedInstanceID:
+			case kafkago.IllegalGeneration, kafkago.UnknownMemberId, kafkago.RebalanceInProgress, kafkago.FencedInstanceID, kafkago.GroupIdNotFound:
 				gen.end()
 				return fmt.Errorf("%w: %w", ErrFenced, code)
 			default:

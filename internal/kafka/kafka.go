@@ -17,10 +17,10 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"sync"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol/apiversions"
 	"github.com/segmentio/kafka-go/sasl"
 	"github.com/segmentio/kafka-go/sasl/plain"
 	"github.com/segmentio/kafka-go/sasl/scram"
@@ -70,7 +70,9 @@ type Config struct {
 }
 
 const (
-	metadataTTL = time.Second     // a moved leader is found within this time
+	// A moved leader is found within this time. Nothing else drops the cached metadata when a call fails: it is what keeps
+	// the other brokers' partitions going while one is down.
+	metadataTTL = time.Second
 	dialTimeout = 2 * time.Second // TCP, TLS and SASL together
 )
 
@@ -79,11 +81,8 @@ type Client struct {
 	cfg       Config
 	addr      net.Addr
 	mechanism sasl.Mechanism
-	transport *kafkago.Transport // all but the creation of topics
-	admin     *kafkago.Transport // creation of topics: hangs on a transport with MetadataTopics
-
-	mu        sync.Mutex
-	refreshed time.Time
+	transport *kafkago.Transport // all but what admin is for
+	admin     *kafkago.Transport // creation of topics, which hangs on a transport with MetadataTopics, and the list of all
 }
 
 // Open checks the configuration and returns a Client. It does not dial: a broker that is down now may come later. Use
@@ -144,9 +143,9 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// Ping asks for the cluster's metadata. Its error says in words what to check.
+// Ping asks a broker, any of them, for what it can do. Its error says in words what to check.
 func (c *Client) Ping(ctx context.Context) error {
-	if _, err := c.metadata(ctx); err != nil {
+	if _, err := c.transport.RoundTrip(ctx, c.addr, &apiversions.Request{}); err != nil {
 		return fmt.Errorf("kafka: brokers %s do not answer: %w", strings.Join(c.cfg.Brokers, ", "), explain(err))
 	}
 	return nil
@@ -154,15 +153,4 @@ func (c *Client) Ping(ctx context.Context) error {
 
 func (c *Client) api() *kafkago.Client {
 	return &kafkago.Client{Addr: c.addr, Transport: c.transport}
-}
-
-// refresh drops the cached metadata, which kafka-go otherwise keeps on errors; at most twice a second.
-func (c *Client) refresh() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if time.Since(c.refreshed) < 500*time.Millisecond {
-		return
-	}
-	c.refreshed = time.Now()
-	c.transport.CloseIdleConnections()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol/metadata"
@@ -47,34 +48,48 @@ func (c *Client) partitions(ctx context.Context, topic string) (int, error) {
 	return 0, kafkago.UnknownTopicOrPartition
 }
 
-// partitionsWithin asks until ctx ends: a topic may be new, the brokers may be restarting.
-func (c *Client) partitionsWithin(ctx context.Context, topic string) (int, error) {
+// partitionsWithin asks until ctx ends, as the brokers may be restarting; a topic that they do not know may be new, and is
+// asked for some seconds only.
+func (c *Client) partitionsWithin(ctx context.Context, topic string) (n int, err error) {
+	err = c.trying(ctx, func() error {
+		n, err = c.partitions(ctx, topic)
+		return err
+	})
+	return n, err
+}
+
+// offsetWithin is listOffset in the same way.
+func (c *Client) offsetWithin(ctx context.Context, tp TopicPartition, at int64) (offset int64, err error) {
+	err = c.trying(ctx, func() error {
+		offset, err = c.listOffset(ctx, tp, at, true)
+		return err
+	})
+	return offset, err
+}
+
+// trying calls one until it succeeds, ctx ends, or it fails in a way that stays.
+func (c *Client) trying(ctx context.Context, one func() error) error {
+	start := time.Now()
 	for pause := firstBackoff; ; pause = min(2*pause, longestBackoff) {
-		n, err := c.partitions(ctx, topic)
-		if err == nil {
-			return n, nil
+		err := one()
+		if err == nil || !retriable(err) || noTopic(err) && time.Since(start) > patience {
+			return err
 		}
-		if ctx.Err() == nil && retriable(err) {
-			c.refresh()
-			if sleep(ctx, pause) == nil {
-				continue
-			}
+		if sleep(ctx, pause) != nil {
+			return fmt.Errorf("%w: %w", ctx.Err(), err)
 		}
-		if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
-			err = fmt.Errorf("%w: %w", ctx.Err(), err)
-		}
-		return 0, err
 	}
 }
 
-// TopicNames lists the cluster's topics (or those of Config.Topics that exist), sorted, as of at most a second ago.
+// TopicNames lists all topics of the cluster that this user may describe, sorted.
 func (c *Client) TopicNames(ctx context.Context) ([]string, error) {
-	all, err := c.metadata(ctx)
+	defer c.admin.CloseIdleConnections() // or it would go on asking for the metadata of all topics
+	answer, err := c.admin.RoundTrip(ctx, c.addr, &metadata.Request{})
 	if err != nil {
 		return nil, fmt.Errorf("kafka: listing topics: %w", explain(err))
 	}
 	var names []string
-	for _, t := range all.Topics {
+	for _, t := range answer.(*metadata.Response).Topics {
 		if t.ErrorCode == 0 && !t.IsInternal {
 			names = append(names, t.Name)
 		}

@@ -117,7 +117,6 @@ func (q *partitionQueue) send(batch []*pending) {
 		for _, o := range batch {
 			o.last.Store(&err)
 		}
-		q.client.refresh()
 		time.Sleep(pause)
 	}
 }

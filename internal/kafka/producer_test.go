@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -217,4 +218,21 @@ func BenchmarkWriteIdle(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkWriteMany is the cost of a record when many callers write at the same time.
+func BenchmarkWriteMany(b *testing.B) {
+	c := newCluster(b)
+	topic := c.topic("bench", 12)
+	p := c.producer()
+	b.SetParallelism(64)
+	b.RunParallel(func(pb *testing.PB) {
+		key := fmt.Append(nil, rand.Uint64())
+		for pb.Next() {
+			if err := p.Write(context.Background(), Record{Topic: topic, Key: key, Value: make([]byte, 350)}); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
 }

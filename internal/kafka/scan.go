@@ -142,17 +142,3 @@ func (c *Client) bearable(ctx context.Context, f *Fetcher, from From, err error)
 	}
 	return nil
 }
-
-// offsetWithin asks until ctx ends.
-func (c *Client) offsetWithin(ctx context.Context, tp TopicPartition, at int64) (int64, error) {
-	for pause := firstBackoff; ; pause = min(2*pause, longestBackoff) {
-		offset, err := c.listOffset(ctx, tp, at, true)
-		if err == nil || !retriable(err) || ctx.Err() != nil {
-			return offset, err
-		}
-		c.refresh()
-		if sleep(ctx, pause) != nil {
-			return 0, fmt.Errorf("%w: %w", ctx.Err(), err)
-		}
-	}
-}

@@ -41,6 +41,7 @@ func (c *Client) EnsureTopics(ctx context.Context, specs []TopicSpec) error {
 		return nil
 	}
 	admin := &kafkago.Client{Addr: c.addr, Transport: c.admin}
+	defer c.admin.CloseIdleConnections()
 	answer, err := admin.CreateTopics(ctx, &kafkago.CreateTopicsRequest{Topics: missing})
 	if err != nil {
 		return fmt.Errorf("kafka: creating topics: %w", explain(err))
@@ -79,7 +80,11 @@ func (d Drift) String() string {
 // CheckTopics compares the cluster's topics with the specs. More is no drift where more is safe: more partitions, a longer
 // retention or compaction lag (-1 is unlimited), a larger max.message.bytes, a higher replication or min.insync.replicas.
 func (c *Client) CheckTopics(ctx context.Context, specs []TopicSpec) ([]Drift, error) {
-	all, err := c.metadata(ctx)
+	var names []string
+	for _, s := range specs {
+		names = append(names, s.Name)
+	}
+	all, err := c.metadata(ctx, names...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka: checking topics: %w", explain(err))
 	}

@@ -3,6 +3,7 @@ package kafka
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -63,6 +64,38 @@ func TestOpenRefusesWhatCannotWork(t *testing.T) {
 		if _, err := Open(cfg); err == nil {
 			t.Errorf("%+v was taken", cfg)
 		}
+	}
+}
+
+// kafka-go serves metadata from its cache for as long as the brokers are away: that would be no ping.
+func TestPingNoticesThatTheBrokerHasGone(t *testing.T) {
+	c := newCluster(t)
+	c.onlyFake("stopping a broker")
+	must(t, c.client.Ping(within(t, 10*time.Second)))
+	c.fake.Close()
+	if err := c.client.Ping(within(t, 5*time.Second)); err == nil {
+		t.Fatal("nobody is there any more")
+	}
+}
+
+// A client of named topics must still see all when it lists them, and only those otherwise.
+func TestAClientOfNamedTopics(t *testing.T) {
+	c := newCluster(t)
+	one, other := c.topic("one", 1), c.topic("other", 1)
+	client, err := Open(Config{Brokers: c.brokers, Topics: []string{one, "new." + c.suffix}})
+	must(t, err)
+	defer client.Close()
+	ctx := within(t, 20*time.Second)
+	must(t, client.EnsureTopics(ctx, []TopicSpec{{Name: "new." + c.suffix, Partitions: 1, Replication: 1}}))
+	names, err := client.TopicNames(ctx)
+	if err != nil || !slices.Contains(names, one) || !slices.Contains(names, other) {
+		t.Fatalf("got %v, %v", names, err)
+	}
+	if _, err := client.Partitions(ctx, one); err != nil {
+		t.Error(err)
+	}
+	if _, err := client.Partitions(ctx, other); !errors.Is(err, ErrNoTopic) {
+		t.Errorf("got %v", err)
 	}
 }
 
