@@ -367,6 +367,44 @@ func TestControlTopicLost(t *testing.T) {
 	})
 }
 
+// The epochs on the status topic count too, where the control topic was lost with the store.
+func TestEpochFromTheEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		defer h.start(h.keeper)()
+		h.open(h.keeper, "S1")
+		h.live(request("S1", "r1", "o1", 1), refund.Succeeded)
+		for range 2 {
+			h.store.Wipe()
+			h.open(h.keeper, "S1")
+		}
+		h.live(request("S1", "r2", "o1", 1), refund.Succeeded) // under epoch 2
+		h.store.Wipe()
+		h.topics.set(func(tp *topics) { tp.records[controlTopic] = nil })
+		h.open(h.keeper, "S1")
+		if epoch, _ := h.store.Epoch(t.Context(), "S1"); epoch != 3 {
+			t.Errorf("epoch %d, want 3", epoch)
+		}
+	})
+}
+
+// A loss that another process has mended by the time that we have the lock is none.
+func TestMendedBeforeTheLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		stop := h.start(h.keeper)
+		h.open(h.keeper, "S1")
+		stop()
+		j, err := h.keeper.begin(t.Context(), "S1")
+		if j != nil || err != nil {
+			t.Errorf("%+v, %v", j, err)
+		}
+		if _, err := h.store.Lock(t.Context(), "S1", time.Second); err != nil {
+			t.Errorf("the lock was kept: %v", err)
+		}
+	})
+}
+
 // Where the control topic cannot be read or written, nobody opens.
 func TestControlTopicAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
