@@ -141,6 +141,9 @@ func writeKeys(dir string) error {
 		return err
 	}
 	for _, who := range []string{"merchant", "gateway"} {
+		if there(filepath.Join(dir, who+".pem")) && there(filepath.Join(dir, who+".pub.pem")) {
+			continue // made by an earlier run
+		}
 		pair, err := gatewaysim.NewKeyPair(2048)
 		if err != nil {
 			return err
@@ -153,6 +156,11 @@ func writeKeys(dir string) error {
 		}
 	}
 	return nil
+}
+
+func there(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func writeNew(path, text string, mode os.FileMode) error {

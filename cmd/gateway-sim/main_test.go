@@ -164,8 +164,14 @@ func TestConfigFileAndKeys(t *testing.T) {
 	if code := run(t.Context(), []string{"keys", dir}, io.Discard); code != 0 {
 		t.Fatalf("keys: exit %d", code)
 	}
-	if code := run(t.Context(), []string{"keys", dir}, io.Discard); code == 0 {
-		t.Error("keys were overwritten")
+	before, err := os.ReadFile(filepath.Join(dir, "merchant.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := run(t.Context(), []string{"keys", dir}, io.Discard)
+	after, err := os.ReadFile(filepath.Join(dir, "merchant.pem"))
+	if code != 0 || err != nil || !bytes.Equal(before, after) {
+		t.Errorf("a second run: exit %d, %v; keys that are there must be kept", code, err)
 	}
 	config := filepath.Join(dir, "sim.json")
 	text := `{"addr": "127.0.0.1:0", "prefix": "/gw/VMP", "delay": "1ms", "magic_amounts": true,

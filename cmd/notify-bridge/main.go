@@ -8,4 +8,4 @@ import (
 	"github.com/refundworker/refundworker/internal/app"
 )
 
-func main() { os.Exit(app.Main("notify-bridge", os.Args[1:], os.Stdout, os.Stderr, app.Bridge)) }
+func main() { os.Exit(app.BridgeDaemon.Main(os.Args[1:], os.Stdout, os.Stderr)) }

@@ -8,4 +8,4 @@ import (
 	"github.com/refundworker/refundworker/internal/app"
 )
 
-func main() { os.Exit(app.Main("worker", os.Args[1:], os.Stdout, os.Stderr, app.Worker)) }
+func main() { os.Exit(app.WorkerDaemon.Main(os.Args[1:], os.Stdout, os.Stderr)) }

@@ -22,12 +22,29 @@ const (
 	ExitUsage = 2 // the configuration or the command line is wrong
 )
 
-// Daemon is Worker or Bridge.
-type Daemon func(context.Context, *config.Config, zerolog.Logger) error
+// Daemon is a command that runs until it is told to end.
+type Daemon struct {
+	Name  string
+	Run   func(context.Context, *config.Config, zerolog.Logger) error
+	Admin func(*config.Config) string // address of /readyz
+}
+
+// The daemons.
+var (
+	WorkerDaemon = Daemon{"worker", Worker, func(c *config.Config) string { return c.Worker.Admin }}
+	BridgeDaemon = Daemon{"notify-bridge", Bridge, func(c *config.Config) string { return c.Bridge.Admin }}
+)
 
 // Main runs a daemon as a command: flags, configuration, logger, signals. SIGTERM
-// and SIGINT drain it; a second one ends it at once. It answers the exit code.
-func Main(name string, args []string, out, errs io.Writer, daemon Daemon) int {
+// and SIGINT drain it; a second one ends it at once. With the argument
+// healthcheck it asks the one that runs whether it is ready. It answers the exit
+// code.
+func (d Daemon) Main(args []string, out, errs io.Writer) int {
+	name := d.Name
+	checking := len(args) > 0 && args[0] == "healthcheck"
+	if checking {
+		args = args[1:]
+	}
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(errs)
 	file := flags.String("config", "", "the YAML configuration `file` (or REFUND_CONFIG)")
@@ -37,7 +54,7 @@ func Main(name string, args []string, out, errs io.Writer, daemon Daemon) int {
 		return ExitUsage
 	}
 	if flags.NArg() > 0 {
-		fmt.Fprintf(errs, "%s: unknown argument %q; usage: %s --config FILE\n", name, flags.Arg(0), name)
+		fmt.Fprintf(errs, "%s: unknown argument %q; usage: %s [healthcheck] --config FILE\n", name, flags.Arg(0), name)
 		return ExitUsage
 	}
 	path, err := config.Path(*file)
@@ -50,11 +67,14 @@ func Main(name string, args []string, out, errs io.Writer, daemon Daemon) int {
 		fmt.Fprintln(errs, err)
 		return ExitUsage
 	}
+	if checking {
+		return healthcheck(cfg, d.Admin, out)
+	}
 	log := Logger(cfg.Log, out)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal ends the process
-	if err := daemon(ctx, cfg, log); err != nil {
+	if err := d.Run(ctx, cfg, log); err != nil {
 		log.Error().Err(err).Msg(name + " cannot go on")
 		return ExitError
 	}
