@@ -79,6 +79,11 @@ func play(ctx context.Context, system *sandbox.System, out io.Writer) error {
 			failed = append(failed, fmt.Errorf("sample %d: %w", i+1, err))
 		}
 	}
+	settling, settled := context.WithTimeout(ctx, patience)
+	defer settled()
+	if err := client.AwaitTaken(settling); err != nil {
+		return errors.Join(append(failed, fmt.Errorf("requests are not taken: %w", err))...)
+	}
 	report, err := system.Audit(ctx)
 	if err != nil {
 		return errors.Join(append(failed, fmt.Errorf("audit: %w", err))...)

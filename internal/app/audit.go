@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/rs/zerolog"
 
@@ -15,34 +16,68 @@ import (
 )
 
 // Audit reads the system's topics and holds them, with the gateways' books where
-// they are given (nil: not), against the promises. books is read first and the
-// status topic last, so a system under way is judged fairly too.
-func Audit(ctx context.Context, cfg *config.Config, books func() []audit.Payment) (audit.Report, error) {
+// they are given (nil: not), against the promises. whole says that nothing of the
+// topics was ever compacted away or expired. The order of reading (what the group
+// has taken, books, dead letters, delays, requests, and the statuses last) judges
+// a system under way fairly; books of a system under way are never complete.
+func Audit(ctx context.Context, cfg *config.Config, whole bool, books func() ([]audit.Payment, error)) (audit.Report, error) {
 	c, err := open(cfg, zerolog.Nop())
 	if err != nil {
 		return audit.Report{}, err
 	}
 	defer c.close()
-	checker := audit.New(audit.Options{Whole: true, Books: books != nil})
+	a := &auditing{core: c, checker: audit.New(audit.Options{Whole: whole, Books: books != nil}), taken: map[string]map[int]int64{}}
 	if books != nil {
-		for _, payment := range books() {
-			checker.Payment(payment)
+		payments, err := books()
+		if err != nil {
+			return audit.Report{}, fmt.Errorf("the gateways' books: %w", err)
+		}
+		for _, payment := range payments {
+			a.checker.Payment(payment)
 		}
 	}
-	steps := []func(context.Context, *audit.Checker) error{c.auditDeadLetters, c.auditDelays, c.auditRequests, c.auditStatuses}
-	for _, step := range steps {
-		if err := step(ctx, checker); err != nil {
+	for _, step := range []func(context.Context) error{a.committed, a.deadLetters, a.delays, a.requests, a.statuses} {
+		if err := step(ctx); err != nil {
 			return audit.Report{}, err
 		}
 	}
-	return checker.Report(), nil
+	report := a.checker.Report()
+	if a.unreadable > 0 {
+		return report, fmt.Errorf("%d records of %s are no status events: their refunds were not judged", a.unreadable, cfg.Kafka.Topics.Status)
+	}
+	return report, nil
 }
 
-func (c *core) auditDeadLetters(ctx context.Context, checker *audit.Checker) error {
-	_, err := c.kafka.Scan(ctx, c.cfg.Kafka.Topics.DeadLetters, kafka.FromFirst(), func(r kafka.Record) error {
+// auditing is one audit under way.
+type auditing struct {
+	*core
+	checker    *audit.Checker
+	taken      map[string]map[int]int64 // by topic and partition: offsets that the group had committed before anything was read
+	unreadable int
+}
+
+// committed is read first, of all topics: a message that moves on meanwhile is
+// then found where it was or where it is, never nowhere.
+func (a *auditing) committed(ctx context.Context) error {
+	topics := []string{a.cfg.Kafka.Topics.Requests}
+	for _, delay := range a.core.delays {
+		topics = append(topics, a.topics().Delay(delay))
+	}
+	for _, topic := range topics {
+		committed, err := a.kafka.Committed(ctx, a.cfg.Kafka.Group, topic)
+		if err != nil {
+			return err
+		}
+		a.taken[topic] = committed
+	}
+	return nil
+}
+
+func (a *auditing) deadLetters(ctx context.Context) error {
+	_, err := a.kafka.Scan(ctx, a.cfg.Kafka.Topics.DeadLetters, kafka.FromFirst(), func(r kafka.Record) error {
 		letter := consumer.ReadDeadLetter(r.Headers)
-		request, _ := events.DecodeFollowUp(r.Value, events.As[events.Header](r.Headers))
-		checker.DeadLetter(audit.DeadLetter{
+		request, _ := events.DecodeFollowUp(r.Value, events.As[events.Header](r.Headers)) // zero where it is no request
+		a.checker.DeadLetter(audit.DeadLetter{
 			Origin: audit.Place{Topic: letter.Topic, Partition: letter.Partition, Offset: letter.Offset},
 			Reason: refund.Reason(letter.Reason), Request: request,
 		})
@@ -51,17 +86,13 @@ func (c *core) auditDeadLetters(ctx context.Context, checker *audit.Checker) err
 	return err
 }
 
-// auditDelays: what lies there and is not taken yet still waits.
-func (c *core) auditDelays(ctx context.Context, checker *audit.Checker) error {
-	for _, delay := range c.delays {
-		topic := c.topics().Delay(delay)
-		committed, err := c.kafka.Committed(ctx, c.cfg.Kafka.Group, topic)
-		if err != nil {
-			return err
-		}
-		_, err = c.kafka.Scan(ctx, topic, kafka.FromOffsets(committed), func(r kafka.Record) error {
+// delays: what lies there and was not taken still waits.
+func (a *auditing) delays(ctx context.Context) error {
+	for _, delay := range a.core.delays {
+		topic := a.topics().Delay(delay)
+		_, err := a.kafka.Scan(ctx, topic, kafka.FromOffsets(a.taken[topic]), func(r kafka.Record) error {
 			if request, err := events.DecodeFollowUp(r.Value, events.As[events.Header](r.Headers)); err == nil {
-				checker.Queued(request.Key)
+				a.checker.Queued(request.Key)
 			}
 			return nil
 		})
@@ -72,39 +103,39 @@ func (c *core) auditDelays(ctx context.Context, checker *audit.Checker) error {
 	return nil
 }
 
-func (c *core) auditRequests(ctx context.Context, checker *audit.Checker) error {
-	topic := c.cfg.Kafka.Topics.Requests
-	committed, err := c.kafka.Committed(ctx, c.cfg.Kafka.Group, topic)
-	if err != nil {
-		return err
-	}
-	_, err = c.kafka.Scan(ctx, topic, kafka.FromFirst(), func(r kafka.Record) error {
+func (a *auditing) requests(ctx context.Context) error {
+	topic := a.cfg.Kafka.Topics.Requests
+	_, err := a.kafka.Scan(ctx, topic, kafka.FromFirst(), func(r kafka.Record) error {
+		waits := r.Offset >= a.taken[topic][r.Partition]
 		request, err := events.DecodeRequest(r.Value, events.As[events.Header](r.Headers))
 		if err != nil {
-			checker.Unreadable(audit.Place{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset})
+			if !waits {
+				a.checker.Unreadable(audit.Place{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset})
+			}
 			return nil
 		}
 		asked := audit.Request{Request: request}
-		if account, ok := c.accounts.Account(request.Merchant); ok {
+		if account, ok := a.accounts.Account(request.Merchant); ok {
 			asked.Order = account.Gateway.Order(request)
 		}
-		checker.Request(asked)
-		if r.Offset >= committed[r.Partition] {
-			checker.Queued(request.Key)
+		a.checker.Request(asked)
+		if waits {
+			a.checker.Queued(request.Key)
 		}
 		return nil
 	})
 	return err
 }
 
-func (c *core) auditStatuses(ctx context.Context, checker *audit.Checker) error {
-	log := statuslog.Log{Reader: c.kafka, Topic: c.cfg.Kafka.Topics.Status}
+func (a *auditing) statuses(ctx context.Context) error {
+	log := statuslog.Log{Reader: a.kafka, Topic: a.cfg.Kafka.Topics.Status}
 	return log.Scan(ctx, kafka.FromFirst(), func(entry statuslog.Entry) error {
 		rec, err := entry.Restore()
 		if err != nil {
-			return err
+			a.unreadable++
+			return nil
 		}
-		checker.Status(audit.Status{
+		a.checker.Status(audit.Status{
 			Place:  audit.Place{Topic: entry.Topic, Partition: entry.Partition, Offset: entry.Offset},
 			Record: rec, Body: entry.Value,
 		})

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -45,3 +47,30 @@ func (c *Client) WatchDeadLetters(ctx context.Context, each func(consumer.DeadLe
 		return each(consumer.ReadDeadLetter(r.Headers), r)
 	})
 }
+
+// AwaitTaken returns once the group has committed every request that is on the
+// topic now, or ctx ends.
+func (c *Client) AwaitTaken(ctx context.Context) error {
+	topic, group := c.core.cfg.Kafka.Topics.Requests, c.core.cfg.Kafka.Group
+	spans, err := c.core.kafka.Spans(ctx, topic)
+	if err != nil {
+		return err
+	}
+	for {
+		committed, err := c.core.kafka.Committed(ctx, group, topic)
+		if err != nil {
+			return err
+		}
+		open := slices.ContainsFunc(spans, func(s kafka.Span) bool { return s.End > s.First && committed[s.Partition] < s.End })
+		if !open {
+			return nil
+		}
+		select {
+		case <-time.After(takenEvery):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+const takenEvery = 50 * time.Millisecond

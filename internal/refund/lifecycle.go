@@ -47,6 +47,9 @@ type Decision struct {
 // it count only from whoever could not have been overtaken; from anyone else they
 // only say: ask.
 func Decide(rec Record, n News, now time.Time) Decision {
+	if n.Notice != nil && rec.Known() {
+		n = NewsOf(rec, *n.Notice) // held against the record that it meets, which may be another than it was read for
+	}
 	d := &decider{news: n, now: now, before: rec, out: Decision{Record: rec}}
 	switch {
 	case n.Adopt != nil:
@@ -150,8 +153,8 @@ func (d *decider) denied(to Status) {
 	switch d.news.Source {
 	case FromOperator:
 		counts = true
-	case FromCallback: // it names no attempt: with more than one, ask which
-		counts = d.before.Attempt <= 1
+	case FromCallback: // it names no attempt: with more than one, or after a rebuild, which may have missed one, ask
+		counts = d.before.Attempt == 0 || d.before.Attempt == 1 && d.before.Token != ""
 	default:
 		counts = d.latest()
 	}

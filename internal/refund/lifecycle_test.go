@@ -112,6 +112,7 @@ func TestDecideTable(t *testing.T) {
 		{"callback paid", open(StatusPending), news(FromCallback, Succeeded), want{StatusSucceeded, true, false, false, HoldsSucceeded}},
 		{"callback failed", open(StatusPending), news(FromCallback, Declined), want{StatusFailed, true, false, false, HoldsNothing}},
 		{"callback failed, of which attempt", with(func(r *Record) { r.Attempt = 2 }), news(FromCallback, Declined), want{StatusPending, false, true, false, HoldsReserved}},
+		{"callback failed, after a rebuild", with(func(r *Record) { r.Token = "" }), news(FromCallback, Declined), want{StatusPending, false, true, false, HoldsReserved}},
 		{"callback with another amount", open(StatusPending), news(FromCallback, Mismatch), want{StatusPending, false, true, false, HoldsReserved}},
 
 		{"paid again said", final(StatusSucceeded, HoldsSucceeded), news(FromCallback, Succeeded), want{StatusSucceeded, false, false, false, HoldsSucceeded}},
@@ -173,6 +174,24 @@ func TestDecideConverges(t *testing.T) {
 	t.Logf("%d sets of news in %d orders", sets, orders)
 	if sets < 100 {
 		t.Fatalf("only %d sets", sets)
+	}
+}
+
+// A notice that was read for an unknown refund meets the record that a worker made
+// meanwhile: its amount is held against that record, not against nothing.
+func TestDecideHoldsANoticeAgainstTheRecordItMeets(t *testing.T) {
+	rec := pendingRecord()
+	other := rec.Request
+	other.Amount.Minor = 99999
+	notice := Notice{Request: other, Outcome: Outcome{Class: Succeeded}}
+	d := Decide(rec, News{Source: FromCallback, Outcome: notice.Outcome, Notice: &notice}, epoch0)
+	if d.Record.Last.Status != StatusPending || !d.Ask {
+		t.Errorf("another amount: %s, ask %v", d.Record.Last.Status, d.Ask)
+	}
+	notice.Request = rec.Request
+	d = Decide(rec, News{Source: FromCallback, Outcome: notice.Outcome, Notice: &notice}, epoch0)
+	if d.Record.Last.Status != StatusSucceeded {
+		t.Errorf("the same amount: %s", d.Record.Last.Status)
 	}
 }
 
