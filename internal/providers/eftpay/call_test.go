@@ -223,7 +223,7 @@ func TestAnswersAboutSomethingElse(t *testing.T) {
 	}
 	for _, change := range [][]string{
 		{"extra_trade_no", "X01901010011"}, {"extra_trade_no", ""}, {"refund_no", "X01901010011"}, {"out_trade_no", "other"},
-		{"user_confirm_key", "S0009999"}, {"transaction_amount", "10.01"}, {"currency", "CNY"},
+		{"refund_no", "201901010011", "extra_trade_no", "X01901010011"}, {"user_confirm_key", "S0009999"}, {"transaction_amount", "10.01"}, {"currency", "CNY"},
 	} {
 		if o := queryWith(t, "", 200, signedBody(with(queryAnswer, change...), testSecret)); o.Class != refund.Unknown || o.Outage {
 			t.Errorf("query, %v: %+v", change, o)

@@ -73,6 +73,27 @@ func TestContextEndedBeforeDialIsNotSentAndNoOutage(t *testing.T) {
 	}
 }
 
+// A deadline that was over before we began is our own doing, too.
+func TestDeadlineOverBeforeDialIsNoOutage(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	want(t, fails(t, client(t, "http://gateway.example", Options{}), ctx), false, BeforeDial, false)
+}
+
+// Whatever error net/http makes of it: we gave up, so the gateway is not to blame.
+func TestGivingUpIsNoOutageByAnyError(t *testing.T) {
+	ctx, cancel := context.WithCancel(deadline(t))
+	rt := roundTrip(func(*http.Request) (*http.Response, error) {
+		cancel()
+		return nil, io.ErrUnexpectedEOF
+	})
+	got := fails(t, client(t, "http://gateway.example", Options{RoundTripper: rt}), ctx)
+	want(t, got, true, Awaiting, false)
+	if o := got.Outcome(refund.RefundCall); o.Class != refund.Unknown || !GivenUp(o) {
+		t.Errorf("%+v", o)
+	}
+}
+
 // A dial that hangs: our own giving up is no outage, the deadline is one.
 func TestContextEndedWhileDialling(t *testing.T) {
 	for name, outage := range map[string]bool{"cancelled": false, "deadline": true} {
