@@ -32,11 +32,12 @@ type session struct {
 	alive      chan struct{}   // closed by the first acknowledged commit
 	works      context.Context // of the works: outlives the generation's by the drain
 	stopWorks  context.CancelFunc
+	started    time.Time
 	lastAlarm  time.Time
 }
 
 func (c *Consumer) newSession(gen generation, assigned []kafka.Assignment) *session {
-	s := &session{c: c, gen: gen, alive: make(chan struct{})}
+	s := &session{c: c, gen: gen, alive: make(chan struct{}), started: time.Now()}
 	s.works, s.stopWorks = context.WithCancel(context.Background())
 	for _, a := range assigned {
 		p := &partition{TopicPartition: a.TopicPartition, delay: c.delayOf[a.Topic], session: s, tracker: newTracker(a.Offset)}
@@ -167,7 +168,11 @@ var errJoining = errors.New("joining the group: no partitions yet")
 
 // problems says in words what does not go on.
 func (s *session) problems(stuckAfter time.Duration) (problems []error) {
-	if last := s.gen.SignOfLife(); len(s.partitions) > 0 && !last.IsZero() && time.Since(last) > s.c.cfg.SessionTimeout {
+	last := s.gen.SignOfLife()
+	if last.IsZero() {
+		last = s.started
+	}
+	if len(s.partitions) > 0 && time.Since(last) > s.c.cfg.SessionTimeout {
 		problems = append(problems, fmt.Errorf("the brokers have acknowledged no commit for %s", time.Since(last).Round(time.Second)))
 	}
 	for _, p := range s.partitions {

@@ -216,6 +216,7 @@ type fakeGeneration struct {
 	times     []time.Time
 	alive     time.Time
 	err       error
+	check     func(tp kafka.TopicPartition, offset int64) // of each commit; may be nil
 }
 
 func (g *fakeGeneration) Commit(_ context.Context, offsets map[kafka.TopicPartition]int64) error {
@@ -235,6 +236,9 @@ func (g *fakeGeneration) Commit(_ context.Context, offsets map[kafka.TopicPartit
 			g.t.Errorf("%s: the watermark went back from %d to %d", tp, g.committed[tp], offset)
 		}
 		g.committed[tp] = offset
+		if g.check != nil {
+			g.check(tp, offset)
+		}
 	}
 	g.alive = time.Now()
 	g.times = append(g.times, g.alive)
@@ -352,6 +356,9 @@ func TestNothingIsHandedOutBeforeTheFirstSignOfLife(t *testing.T) {
 		pass(time.Minute)
 		if w.count("done") != 0 {
 			t.Error("handed out")
+		}
+		if err := w.c.Ready(); err == nil || !strings.Contains(err.Error(), "no commit for 1m0s") {
+			t.Errorf("ready: %v", err)
 		}
 		w.gen.setErr(nil)
 		pass(time.Second)

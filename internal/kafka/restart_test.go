@@ -123,3 +123,77 @@ func TestOverABrokersRestart(t *testing.T) {
 		t.Logf("generation %d: %v", gen.ID, err)
 	}
 }
+
+// Leaders that move, again and again, under readers and writers: nothing acknowledged is missing, and nothing is reported as
+// trouble.
+func TestUnderMovingLeaders(t *testing.T) {
+	if os.Getenv("KAFKA_BROKERS") != "" {
+		t.Skip("moving leaders needs the embedded brokers, KAFKA_BROKERS is set")
+	}
+	fake, err := kfake.NewCluster(kfake.Ports(0, 0, 0), kfake.NumBrokers(3))
+	must(t, err)
+	t.Cleanup(fake.Close)
+	c := &cluster{t: t, fake: fake, brokers: fake.ListenAddrs(), suffix: "moving"}
+	c.client = c.open()
+	topic := c.topic("leaders", 3)
+	ctx, stop := context.WithCancel(within(t, time.Minute))
+	defer stop()
+	read := make(chan string, 1_000_000)
+	var readers, writers sync.WaitGroup
+	for partition := range 3 {
+		readers.Go(func() {
+			f := c.client.Fetcher(TopicPartition{topic, partition}, First, FetchOptions{MaxWait: 100 * time.Millisecond})
+			for ctx.Err() == nil {
+				records, err := f.Fetch(ctx)
+				if err != nil && ctx.Err() == nil {
+					t.Error(err)
+				}
+				for _, r := range records {
+					read <- string(r.Value)
+				}
+			}
+		})
+	}
+	p, moved := c.producer(), make(chan struct{})
+	written := make(chan string, 1_000_000)
+	for w := range 4 {
+		writers.Go(func() {
+			for i, done := 0, false; !done; i++ {
+				v := fmt.Sprintf("%d.%d", w, i)
+				if err := p.Write(ctx, Record{Topic: topic, Key: []byte(v), Value: []byte(v)}); err != nil {
+					t.Error(err)
+					return
+				}
+				written <- v
+				select {
+				case <-moved:
+					done = true
+				case <-time.After(time.Millisecond):
+				}
+			}
+		})
+	}
+	for i := range 12 {
+		seen := len(read)
+		must(t, fake.MoveTopicPartition(topic, int32(i%3), int32((i/3+i)%3)))
+		for len(read) < seen+50 {
+			<-time.After(time.Millisecond)
+		}
+	}
+	close(moved)
+	writers.Wait()
+	close(written)
+	there := map[string]int{}
+	for v := range written {
+		for there[v] == 0 {
+			select {
+			case one := <-read:
+				there[one]++
+			case <-ctx.Done():
+				t.Fatalf("%s was acknowledged and not read", v)
+			}
+		}
+	}
+	stop()
+	readers.Wait()
+}
