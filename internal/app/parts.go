@@ -6,7 +6,6 @@ import (
 	"github.com/refundworker/refundworker/internal/config"
 	"github.com/refundworker/refundworker/internal/consumer"
 	"github.com/refundworker/refundworker/internal/dedupe"
-	"github.com/refundworker/refundworker/internal/events"
 	"github.com/refundworker/refundworker/internal/kafka"
 	"github.com/refundworker/refundworker/internal/providers"
 	"github.com/refundworker/refundworker/internal/refund"
@@ -47,9 +46,3 @@ func (c *Client) Parts() Parts {
 
 // PingRedis asks the server, any of them, whether it is there.
 func (p Parts) PingRedis(ctx context.Context) error { return p.core.redis.Ping(ctx).Err() }
-
-// DecodeRequest reads a message of the request topic, or of a delay topic, as the
-// worker does.
-func DecodeRequest(r kafka.Record) (refund.Request, error) {
-	return events.DecodeRequest(r.Value, events.As[events.Header](r.Headers))
-}

@@ -13,30 +13,50 @@ import (
 // route is the consumer.Handler: bytes to domain, to the refund.Handler, to the
 // consumer's verdict.
 type route struct {
-	handler  *refund.Handler
-	accounts refund.Accounts
+	handler   *refund.Handler
+	accounts  refund.Accounts
+	followUps *followUps
+	schedule  refund.Schedule
 }
 
 // Route decodes the delivery, once, and puts it into the lane of its order.
 func (r *route) Route(d consumer.Delivery) (string, consumer.Work) {
-	decode := events.DecodeRequest
-	if d.Cause == consumer.CauseFollowUp {
-		decode = events.DecodeFollowUp
-	}
-	request, err := decode(d.Value, events.As[events.Header](d.Headers))
+	work, err := decode(d)
 	if err != nil {
 		dead := consumer.Dead(reasonOf(err), err)
 		return "", func(context.Context) consumer.Verdict { return dead }
 	}
-	work := refund.Work{
-		Request: request, Place: d.Place(), FirstSeen: d.FirstSeen, Alive: d.Alive,
+	return r.lane(work.Request), func(ctx context.Context) consumer.Verdict {
+		return verdict(r.handler.Handle(ctx, work))
 	}
+}
+
+// panicked ends a delivery whose work panicked three times.
+func (r *route) panicked(ctx context.Context, d consumer.Delivery, cause error) consumer.Verdict {
+	work, err := decode(d)
+	if err != nil {
+		return consumer.Dead(reasonOf(err), err)
+	}
+	return verdict(r.handler.Salvage(ctx, work, cause, func(ctx context.Context, rec refund.Record) error {
+		return r.followUps.FollowUp(ctx, rec, r.schedule.After(rec.FollowUp+1))
+	}))
+}
+
+// decode makes the domain's work of a delivery. The error is an *events.Error.
+func decode(d consumer.Delivery) (refund.Work, error) {
+	read := events.DecodeRequest
+	if d.Cause == consumer.CauseFollowUp {
+		read = events.DecodeFollowUp
+	}
+	request, err := read(d.Value, events.As[events.Header](d.Headers))
+	if err != nil {
+		return refund.Work{}, err
+	}
+	work := refund.Work{Request: request, Place: d.Place(), FirstSeen: d.FirstSeen, Alive: d.Alive}
 	if d.Cause == consumer.CauseFollowUp {
 		work.FollowUp = max(d.FollowUp, 1)
 	}
-	return r.lane(request), func(ctx context.Context) consumer.Verdict {
-		return verdict(r.handler.Handle(ctx, work))
-	}
+	return work, nil
 }
 
 // lane is the order that the refund belongs to; an unknown merchant's message

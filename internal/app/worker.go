@@ -74,8 +74,10 @@ func (c *core) consumer() (*consumer.Consumer, error) {
 			logCall(c.log, r)
 		},
 	}
-	return consumer.New(c.kafka, c.producer, &route{handler: handler, accounts: c.accounts}, consumer.Config{
-		Group: c.cfg.Kafka.Group, Topics: c.topics(), Delays: c.delays, MaxInFlight: c.cfg.Worker.MaxInFlight,
+	r := &route{handler: handler, accounts: c.accounts, followUps: c.followUps(), schedule: c.schedule}
+	return consumer.New(c.kafka, c.producer, r, consumer.Config{
+		Panicked: r.panicked,
+		Group:    c.cfg.Kafka.Group, Topics: c.topics(), Delays: c.delays, MaxInFlight: c.cfg.Worker.MaxInFlight,
 		SessionTimeout: c.cfg.Kafka.SessionTimeout, DrainTimeout: c.cfg.Worker.DrainTimeout,
 		OnOutOfRange: consumer.OutOfRange(c.cfg.Kafka.OnOutOfRange), Log: c.log, Metrics: c.metrics.consumer(),
 	})

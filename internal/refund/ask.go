@@ -8,7 +8,7 @@ import (
 // query asks the gateway about a refund whose outcome is in doubt, under a lease
 // of its own, and settles what it says. Only its proof that the gateway has no
 // such refund leads to a resend.
-func (d *delivery) query(ctx context.Context, slot Slot, rec Record, held lease) Verdict {
+func (d *delivery) query(ctx context.Context, slot *heldSlot, rec Record, held lease) Verdict {
 	news := News{
 		Source: FromQuery, Token: held.token,
 		AsOf: rec.Last.Sequence, Begun: rec.StoreTime, ResendAfter: d.account.ResendAfter,
@@ -31,10 +31,11 @@ func (d *delivery) query(ctx context.Context, slot Slot, rec Record, held lease)
 // resend sends again under the same number, within the query's lease: a new
 // attempt with a lease of its own, after another look at the order's total.
 func (d *delivery) resend(ctx context.Context, rec Record, proof lease) Verdict {
-	slot, wait := d.account.Slots.Acquire(ctx, RefundCall)
+	slot, wait := d.slot(ctx, RefundCall)
 	if wait != nil {
 		return d.followUp(rec)
 	}
+	defer slot.Done(Outcome{})
 	bounded, cancel := context.WithDeadline(ctx, proof.ends)
 	defer cancel()
 	held := lease{token: proof.token, ends: time.Now().Add(d.Lease)}
@@ -46,7 +47,6 @@ func (d *delivery) resend(ctx context.Context, rec Record, proof lease) Verdict 
 	if err == nil && claimed.Answer == Yours {
 		return d.send(ctx, slot, claimed.Record, held)
 	}
-	slot.Done(Outcome{})
 	switch {
 	case ctx.Err() != nil:
 		return abandon(err)

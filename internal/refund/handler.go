@@ -2,6 +2,7 @@ package refund
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -67,12 +68,30 @@ func (h *Handler) Handle(ctx context.Context, w Work) Verdict {
 			return d.reject(ctx, *no)
 		}
 	}
-	slot, wait := account.Slots.Acquire(ctx, kind)
+	slot, wait := d.slot(ctx, kind)
 	if wait != nil {
 		return d.park(ctx, *wait)
 	}
+	defer slot.Done(Outcome{})
 	return d.claim(ctx, slot)
 }
+
+// slot is room for one call. It is given back by its first Done; the deferred one
+// counts where no call was made, panics included.
+func (d *delivery) slot(ctx context.Context, kind CallKind) (*heldSlot, *Wait) {
+	slot, wait := d.account.Slots.Acquire(ctx, kind)
+	if wait != nil {
+		return nil, wait
+	}
+	return &heldSlot{Slot: slot}, nil
+}
+
+type heldSlot struct {
+	Slot
+	given sync.Once
+}
+
+func (h *heldSlot) Done(o Outcome) { h.given.Do(func() { h.Slot.Done(o) }) }
 
 // lease is a claim's time, on our own monotonic clock, begun before the claim was
 // sent: it ends for us before it ends for the store.
@@ -83,35 +102,47 @@ type lease struct {
 
 func (l lease) left() time.Duration { return time.Until(l.ends) }
 
-// claim asks the store until it answers, then goes where the answer says. The
-// slot is given back on every path.
-func (d *delivery) claim(ctx context.Context, slot Slot) Verdict {
+// claim asks the store until it answers, then goes where the answer says.
+func (d *delivery) claim(ctx context.Context, slot *heldSlot) Verdict {
 	patience := time.Now().Add(d.account.MaxWait)
 	for {
 		claimed, lease, err := d.take(ctx)
 		switch {
 		case err != nil:
-			slot.Done(Outcome{})
 			return d.undecided(ctx, err)
+		case claimed.Answer == Yours && d.FollowUp > 0:
+			slot.Done(Outcome{})
+			return d.sendForFollowUp(ctx, claimed.Record, lease)
 		case claimed.Answer == Yours:
 			return d.send(ctx, slot, claimed.Record, lease)
 		case claimed.Answer == InDoubt:
 			return d.query(ctx, slot, claimed.Record, lease)
 		case claimed.Answer == Unmatched:
 			if _, err := d.Recorder.Note(ctx, claimed.Record, News{Source: FromWorker, Adopt: &d.Request}, d.Alive); err != nil {
-				slot.Done(Outcome{})
 				return d.undecided(ctx, err)
 			}
 		case claimed.Answer == NotNow && time.Now().Add(claimed.Wait).Before(patience):
 			if err := pause(ctx, claimed.Wait); err != nil {
-				slot.Done(Outcome{})
 				return abandon(err)
 			}
 		default:
-			slot.Done(Outcome{})
 			return d.unclaimed(ctx, claimed)
 		}
 	}
+}
+
+// sendForFollowUp sends what a follow-up found to be surely not sent. Its slot was
+// for a query, which an operator's hold and a breaker let pass sooner than a
+// refund.
+func (d *delivery) sendForFollowUp(ctx context.Context, rec Record, held lease) Verdict {
+	slot, wait := d.slot(ctx, RefundCall)
+	if wait != nil {
+		news := d.unsentNews(held, wait.Message)
+		news.Outcome.Code, news.Outcome.RetryAfter = wait.Code, wait.After
+		return d.settle(ctx, rec, news)
+	}
+	defer slot.Done(Outcome{})
+	return d.send(ctx, slot, rec, held)
 }
 
 // take sends one claim until it is answered: the same token each time, so a lost

@@ -10,20 +10,18 @@ import (
 //
 // A crash before the call is safe: the intent, or the claim, says that money may
 // move, and the next owner asks first. A crash after it is the same.
-func (d *delivery) send(ctx context.Context, slot Slot, rec Record, held lease) Verdict {
+func (d *delivery) send(ctx context.Context, slot *heldSlot, rec Record, held lease) Verdict {
 	// The intent: the newest event says that money may move, on every in-sync
 	// replica, before any byte leaves. A resend publishes the stored one again.
 	announced, err := d.announce(ctx, rec, held)
 	if err != nil {
-		slot.Done(Outcome{})
 		if ctx.Err() != nil || held.left() > 0 {
 			return abandon(err) // lapsed, or draining: the next owner goes on
 		}
 		return d.settle(ctx, rec, d.unsentNews(held, "the intent could not be published in time"))
 	}
 	if announced.Token != held.token || !announced.Last.Status.Open() {
-		slot.Done(Outcome{}) // others came between: the record is theirs
-		return d.after(announced, false, 0)
+		return d.after(announced, false, 0) // others came between: the record is theirs
 	}
 	rec = announced
 
@@ -37,7 +35,6 @@ func (d *delivery) send(ctx context.Context, slot Slot, rec Record, held lease) 
 	// The look at the lease: whoever was paused until here sends nothing. Nothing
 	// is signed again after it, so a call that leaves late is stale.
 	if held.left() < d.account.Timeout {
-		slot.Done(Outcome{})
 		return d.settle(ctx, rec, d.unsentNews(held, "the lease was too short for the call"))
 	}
 	out := d.timed(ctx, RefundCall, call)
