@@ -3,7 +3,8 @@
 // never linked into the product.
 //
 // It needs Java 17 and Maven (Kafka's jars come through Maven, once, into the
-// user's cache) and redis-server with redis-cli. What is missing is said in one
-// line (Missing). Every process that it starts dies with it: a part is in a
-// process group of its own, and the kernel kills it should this process be killed.
+// user's cache) and redis-server with redis-cli, on Linux or another Unix. What is
+// missing is said in one line (Missing). Every process that it starts is in a
+// process group of its own and ends with this process: by Stop or Kill, and on
+// Linux also where this process is killed.
 package realparts

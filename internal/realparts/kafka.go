@@ -1,3 +1,5 @@
+//go:build unix
+
 package realparts
 
 import (
@@ -5,8 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // KafkaVersion is the Apache Kafka that is started unless another is named.
@@ -16,15 +19,20 @@ const KafkaVersion = "4.3.1"
 type KafkaOptions struct {
 	Version string   // KafkaVersion unless set; 3.9.2 is the oldest that is tested
 	Brokers int      // 1 unless set; with three the replication factor is 3 and min.insync.replicas 2
+	Secure  *Secure  // clients then connect by SASL over TLS; nil: plaintext
 	Extra   []string // further lines of server.properties
 }
 
 // Kafka is a running cluster in combined mode: each broker is a controller too.
+// Sessions of group members may be as short as a second, and a broker that is gone
+// is given up after two.
 type Kafka struct {
 	Nodes   []*Process
-	Brokers []string // host:port
-	dirs    []string
+	Brokers []string // host:port for clients
 }
+
+// startTime is how long a broker may take; a first start takes 5 to 10 seconds.
+const startTime = 90 * time.Second
 
 // StartKafka formats and starts a cluster in dir, and returns once every broker
 // listens. The jars are fetched through Maven the first time.
@@ -37,40 +45,28 @@ func StartKafka(dir string, o KafkaOptions) (*Kafka, error) {
 	if err != nil {
 		return nil, err
 	}
-	ports, err := Ports(2 * o.Brokers)
+	layout, err := plan(dir, o)
 	if err != nil {
 		return nil, err
 	}
+	var formats errgroup.Group
+	for _, b := range layout {
+		formats.Go(func() error { return b.format(jars, o) })
+	}
+	if err := formats.Wait(); err != nil {
+		return nil, err
+	}
 	k := &Kafka{}
-	var voters []string
-	for i := range o.Brokers {
-		voters = append(voters, fmt.Sprintf("%d@127.0.0.1:%d", i+1, ports[o.Brokers+i]))
-		k.Brokers = append(k.Brokers, fmt.Sprintf("127.0.0.1:%d", ports[i]))
-	}
-	for i := range o.Brokers {
-		node := filepath.Join(dir, fmt.Sprintf("kafka%d", i+1))
-		properties, err := writeProperties(node, i+1, k.Brokers[i], ports[o.Brokers+i], voters, o)
-		if err != nil {
-			return nil, err
-		}
-		if out, err := exec.Command("java", "-cp", jars, "kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", properties).CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("formatting %s: %w: %s", node, err, out)
-		}
-		k.dirs = append(k.dirs, properties)
-	}
-	for i, properties := range k.dirs {
-		port := ports[i]
-		process, err := startProcess(dir, fmt.Sprintf("kafka%d", i+1), func() *exec.Cmd {
-			return exec.Command("java", "-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", jars, "kafka.Kafka", properties)
-		}, func() bool { return i < o.Brokers-1 || listening(port) }, time.Minute) // a majority must be up before any of them listens
+	for _, b := range layout {
+		node, err := StartProcess(dir, b.name, func() *exec.Cmd { return java(jars, "-Xmx512m", "kafka.Kafka", b.properties) }, nil, 0)
 		if err != nil {
 			k.Stop()
 			return nil, err
 		}
-		k.Nodes = append(k.Nodes, process)
+		k.Nodes, k.Brokers = append(k.Nodes, node), append(k.Brokers, b.client)
 	}
-	for i, process := range k.Nodes {
-		if err := process.await(func() bool { return listening(ports[i]) }, time.Minute); err != nil {
+	for i := range k.Nodes { // none listens before a majority is up
+		if err := k.AwaitBroker(i); err != nil {
 			k.Stop()
 			return nil, err
 		}
@@ -78,41 +74,23 @@ func StartKafka(dir string, o KafkaOptions) (*Kafka, error) {
 	return k, nil
 }
 
-func writeProperties(node string, id int, broker string, controller int, voters []string, o KafkaOptions) (string, error) {
-	if err := os.MkdirAll(node, 0o700); err != nil {
-		return "", err
-	}
-	factor, inSync := 1, 1
-	if o.Brokers >= 3 {
-		factor, inSync = 3, 2
-	}
-	lines := append([]string{
-		"process.roles=broker,controller",
-		fmt.Sprintf("node.id=%d", id),
-		"controller.quorum.voters=" + strings.Join(voters, ","),
-		fmt.Sprintf("listeners=PLAINTEXT://%s,CONTROLLER://127.0.0.1:%d", broker, controller),
-		"controller.listener.names=CONTROLLER",
-		"log.dirs=" + filepath.Join(node, "data"),
-		fmt.Sprintf("offsets.topic.replication.factor=%d", factor),
-		fmt.Sprintf("transaction.state.log.replication.factor=%d", factor),
-		fmt.Sprintf("transaction.state.log.min.isr=%d", inSync),
-		fmt.Sprintf("min.insync.replicas=%d", inSync),
-		"auto.create.topics.enable=false",
-		"group.initial.rebalance.delay.ms=0",
-		"group.min.session.timeout.ms=1000",
-		"broker.session.timeout.ms=2000",
-		"broker.heartbeat.interval.ms=500",
-		"offsets.topic.num.partitions=8",
-	}, o.Extra...)
-	file := filepath.Join(node, "server.properties")
-	return file, os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600)
+// AwaitBroker waits until broker i listens, for example after it was started
+// again. It serves its partitions once the others have seen its old session end.
+func (k *Kafka) AwaitBroker(i int) error {
+	return k.Nodes[i].Await(func() bool { return Listening(k.Brokers[i]) }, startTime)
 }
 
-// Stop ends all brokers.
+// Stop kills all brokers.
 func (k *Kafka) Stop() {
 	for _, node := range k.Nodes {
 		node.Kill()
 	}
+}
+
+// java starts fast rather than runs fast: a broker of a test lives for a minute.
+func java(jars string, args ...string) *exec.Cmd {
+	return exec.Command("java", append([]string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
+		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", jars}, args...)...)
 }
 
 // kafkaJars answers the class path of a version, from the user's cache.
