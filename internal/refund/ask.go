@@ -11,8 +11,11 @@ import (
 func (d *delivery) query(ctx context.Context, slot *heldSlot, rec Record, held lease) Verdict {
 	news := News{
 		Source: FromQuery, Token: held.token,
-		AsOf: rec.Last.Sequence, Begun: rec.StoreTime, ResendAfter: d.account.ResendAfter,
-		Overdue: rec.StoreTime.Sub(rec.FirstSeen) >= d.ReviewAfter,
+		AsOf: rec.Last.Sequence, Begun: rec.StoreTime,
+		// A call that broke at once may land until its deadline and ResendAfter have
+		// passed: what is known of its end is only when it returned to us.
+		ResendAfter: d.account.Timeout + d.account.ResendAfter,
+		Overdue:     rec.StoreTime.Sub(rec.FirstSeen) >= d.ReviewAfter,
 	}
 	news.Outcome = d.timed(ctx, QueryCall, func(ctx context.Context) Outcome { return d.account.Gateway.Query(ctx, rec) })
 	slot.Done(news.Outcome)

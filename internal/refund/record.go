@@ -78,7 +78,7 @@ type Record struct {
 
 	Token     string    // of the latest holder of the lease, be it for a call or a query
 	LeaseEnd  time.Time // by the store's clock
-	CallEnd   time.Time // end of the newest attempt's lease as it was given, never shortened, by the store's clock; zero: no attempt
+	CallEnd   time.Time // when the newest attempt's call returned, or its lease ended unheard of, by the store's clock; zero: no attempt
 	FollowUp  int       // number of the follow-up that was taken last
 	Place     string    // where that follow-up's message lies: topic/partition/offset
 	FirstSeen time.Time // when the request, or the callback, was first delivered
