@@ -46,8 +46,7 @@ func (s *Store) Resend(ctx context.Context, rec refund.Record, token string, lea
 	reply, err := s.runAt(ctx, s.scripts.resend, key.Merchant, rec.Epoch,
 		[]string{k.record(key.RefundNo), k.order(rec.Order), k.rate()},
 		rec.Version, token, millis(lease), rec.Request.OrderAmount.Minor, s.retention)
-	var moved *movedError
-	if errors.As(err, &moved) {
+	if _, moved := errors.AsType[*movedError](err); moved {
 		now, err := s.Load(ctx, key)
 		return refund.Claimed{Answer: refund.NotYours, Record: now}, err
 	}

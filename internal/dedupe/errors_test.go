@@ -220,6 +220,16 @@ func TestHowLongThingsAreKept(t *testing.T) {
 			if got, err := store.Claim(ctx, claimFor("r2", "o1")); err != nil || got.Answer != refund.Yours {
 				t.Fatal(got.Answer, err)
 			}
+			rejected := refund.Record{
+				Request: claimFor("r3", "o3").Request, Order: "o3", Holding: refund.HoldsNothing,
+				Last: refund.Event{Sequence: 1, Status: refund.StatusRejected, Source: refund.FromWorker, Matched: true},
+			}
+			if _, ok, err := store.Record(ctx, rejected, ""); err != nil || !ok {
+				t.Fatal(ok, err)
+			}
+			if n := client.Exists(ctx, store.OrderKey(dedupetestMerchant, "o3")).Val(); n != 0 {
+				t.Error("a refund that holds nothing made a key for its order")
+			}
 			if left(order) >= 0 {
 				t.Errorf("an order with something reserved expires in %v", left(order))
 			}

@@ -29,8 +29,7 @@ func (s *Store) Record(ctx context.Context, next refund.Record, endLease string)
 	reply, err := s.runAt(ctx, s.scripts.record, key.Merchant, next.Epoch,
 		[]string{k.record(key.RefundNo), k.order(next.Order)},
 		next.Version, pack(next, next.Request.Content(), ""), endLease, next.Request.OrderAmount.Minor, s.retention, k.orders())
-	var moved *movedError
-	if errors.As(err, &moved) {
+	if _, moved := errors.AsType[*movedError](err); moved {
 		now, err := s.Load(ctx, key)
 		return now, false, err
 	}

@@ -3,6 +3,7 @@ package dedupe
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -86,7 +87,7 @@ func (s *Store) run(ctx context.Context, script *redis.Script, merchant string, 
 		return reply{}, err
 	}
 	answer, err := s.runAt(ctx, script, merchant, epoch, names, args...)
-	if moved, ok := err.(*movedError); ok {
+	if moved, ok := errors.AsType[*movedError](err); ok {
 		s.epochs.Store(merchant, moved.to)
 		answer, err = s.runAt(ctx, script, merchant, moved.to, names, args...)
 	}

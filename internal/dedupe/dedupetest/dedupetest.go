@@ -94,6 +94,8 @@ func Run(t *testing.T, open func(*testing.T) *Part) {
 		{"ThousandsWaitEachForItsOwnTime", thousandsWaitEachForItsOwnTime},
 		{"LatecomersWaitInLine", latecomersWaitInLine},
 		{"QueriesTakeNoPlace", queriesTakeNoPlace},
+		{"AQueryPushesTheQueue", aQueryPushesTheQueue},
+		{"PlacesAreDropped", placesAreDropped},
 		{"WhatIsGoneIsNotNew", whatIsGoneIsNotNew},
 		{"AFailoverIsNoticed", aFailoverIsNoticed},
 		{"EpochsOnlyGrow", epochsOnlyGrow},

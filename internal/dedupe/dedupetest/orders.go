@@ -222,6 +222,20 @@ func recordEndsTheLease(b *bench) {
 	if late.LeaseEnd != ended.LeaseEnd {
 		b.Error("an ended lease was made longer")
 	}
+
+	// A callback ends the refund while the call is under way, another disputes it:
+	// the end of the query about that is not the end of the call.
+	rec = b.claim(refund.Yours, claimOf("r2", "t1")).Record
+	done := b.record(rec, refund.StatusSucceeded, "")
+	done.Doubt = true
+	if _, ok, err := b.Store.Record(b.ctx, done, ""); err != nil || !ok {
+		b.Fatal(ok, err)
+	}
+	asked = b.claim(refund.InDoubt, claimOf("r2", "q")).Record
+	b.Advance(time.Second)
+	if ended := b.record(asked, refund.StatusReview, "q"); ended.CallEnd != rec.CallEnd || ended.LeaseEnd == asked.LeaseEnd {
+		b.Errorf("%+v", ended)
+	}
 }
 
 func anEventNeverChanges(b *bench) {

@@ -144,3 +144,39 @@ func queriesTakeNoPlace(b *bench) {
 	b.Advance(100 * time.Millisecond)
 	b.claim(refund.InDoubt, open[11])
 }
+
+// aQueryPushesTheQueue: places are given so that calls and queries together keep
+// the rate.
+func aQueryPushesTheQueue(b *bench) {
+	one := limits(refund.Limits{Rate: 1})
+	b.claim(refund.Yours, claimOf("asked", "t"))
+	b.Advance(lease)
+	b.claim(refund.Yours, claimOf("r0", "t", one, order("o0")))
+	for i, want := range []time.Duration{time.Second, 2 * time.Second} {
+		if got := b.claim(refund.NotNow, claimOf(fmt.Sprint("w", i), "t", one, order("o1"))); got.Wait != want {
+			b.Errorf("number %d waits %v", i, got.Wait)
+		}
+	}
+	b.Advance(time.Second)
+	b.claim(refund.InDoubt, claimOf("asked", "q", followUp(1, "d/0/1"), one))
+	if got := b.claim(refund.NotNow, claimOf("w2", "t", one, order("o1"))); got.Wait != 3*time.Second {
+		b.Errorf("behind two that wait and a query: %v", got.Wait)
+	}
+}
+
+// placesAreDropped: who does not come back does not hold the others up for ever.
+func placesAreDropped(b *bench) {
+	one := limits(refund.Limits{Rate: 1})
+	b.claim(refund.Yours, claimOf("r0", "t", one, order("o0")))
+	b.claim(refund.NotNow, claimOf("withdrawn", "t", one, order("o1")))
+	b.claim(refund.NotNow, claimOf("late", "t", one, order("o2")))
+	b.Advance(13 * time.Hour)
+	b.claim(refund.Yours, claimOf("r1", "t", one, order("o3")))
+	if got := b.claim(refund.NotNow, claimOf("late", "t", one, order("o2"))); got.Wait != 2*time.Second {
+		b.Errorf("behind one that was withdrawn: %v", got.Wait) // still there: nobody has queued since
+	}
+	b.claim(refund.NotNow, claimOf("new", "t", one, order("o4")))
+	if got := b.claim(refund.NotNow, claimOf("late", "t", one, order("o2"))); got.Wait != 2*time.Second {
+		b.Errorf("its place was dropped, it queues behind the newcomer: %v", got.Wait)
+	}
+}

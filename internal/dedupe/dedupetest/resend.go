@@ -82,6 +82,20 @@ func aResendLooksAtTheTotal(b *bench) {
 	b.record(stored, refund.StatusFailed, "", func(r *refund.Record) { r.Last.Correction = true })
 	b.resend(refund.Yours, asked, "q")
 	b.claim(refund.OverTotal, claimOf("r3", "t1", amount(401)))
+
+	// The order was pinned to another total while this one held nothing.
+	rec := b.claim(refund.Yours, claimOf("r5", "t5", amount(600), order("order-2"))).Record
+	b.record(rec, refund.StatusWaiting, "t5", func(r *refund.Record) { r.Doubt = true })
+	b.claim(refund.Yours, claimOf("r6", "t6", total(500), order("order-2")))
+	asked = b.claim(refund.InDoubt, claimOf("r5", "q", amount(600), order("order-2"))).Record
+	b.resend(refund.OverTotal, asked, "q")
+
+	// What nobody asked for is not sent.
+	unmatched := other
+	unmatched.Request.RefundNo, unmatched.Order, unmatched.Request.OrderAmount = "r7", "order-3", refund.Money{Minor: 1000, Currency: hkd}
+	b.record(unmatched, refund.StatusPending, "", func(r *refund.Record) { r.Last.Source = refund.FromCallback })
+	asked = b.claim(refund.InDoubt, claimOf("r7", "q", amount(401), order("order-3"), followUp(1, "d/0/1"))).Record
+	b.resend(refund.NotYours, asked, "q")
 }
 
 func aResendOfAWaitingRefundIsAnnounced(b *bench) {

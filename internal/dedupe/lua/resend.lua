@@ -5,7 +5,7 @@
 -- Answer {word, clock, record or '', 0, 1 where the same step was taken before}; the words: yours, notyours, overtotal
 -- Guarantee  'yours' only where nothing has changed since the proof, the token is still the latest and its lease still
 --       runs, and the order has room. An open refund keeps its event, to be published once more; one that was only
---       waiting (and in doubt) gets a PENDING event. The call counts at the merchant's rate, but does not wait for it.
+--       waiting (and in doubt) gets a PENDING event. What is known from a callback alone was never asked for: not ours. The call counts at the merchant's rate, but does not wait for it.
 
 local refused = refusal()
 if refused then return refused end
@@ -13,7 +13,7 @@ if refused then return refused end
 local version, token, lease = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local value = redis.call('GET', KEYS[2])
 local r = unpack_record(value)
-if not r or r[TOKEN] ~= token then return {'notyours', now, value or ''} end
+if not r or r[TOKEN] ~= token or not has(r, 'm') then return {'notyours', now, value or ''} end
 if tonumber(r[VERSION]) == version + 1 and open(r) and not has(r, 'q') then return {'yours', now, value, 0, 1} end
 
 local waiting = r[STATUS] == 'W' and has(r, 'd')
@@ -23,7 +23,7 @@ end
 
 local o, amount, total = load_order(KEYS[3]), tonumber(r[AMOUNT]), tonumber(ARGV[5])
 hold(o, r[HOLDING], amount, -1)
-if o.count > 0 and o.total > 0 then total = o.total end
+if o.count > 0 and o.total > 0 then total = math.min(total, o.total) end
 if o.reserved + o.succeeded + amount > total then return {'overtotal', now, value} end
 pin(o, total, r[CURRENCY], o.count)
 hold(o, 'R', amount, 1)

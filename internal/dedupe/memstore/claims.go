@@ -239,7 +239,7 @@ func (s *Store) Resend(_ context.Context, rec refund.Record, token string, lease
 func (t *step) resend(rec refund.Record, token string, lease time.Duration) refund.Claimed {
 	e, known := t.load(rec.Request.RefundNo)
 	now := e.rec
-	if !known || now.Token != token || rec.Epoch != t.epoch {
+	if !known || now.Token != token || rec.Epoch != t.epoch || !now.Last.Matched {
 		return refund.Claimed{Answer: refund.NotYours}
 	}
 	open := now.Last.Status.Open()
@@ -253,7 +253,7 @@ func (t *step) resend(rec refund.Record, token string, lease time.Duration) refu
 	o, total := t.order(rec.Order), rec.Request.OrderAmount.Minor
 	o.hold(now, -1)
 	if o.count > 0 && o.total > 0 {
-		total = o.total
+		total = min(total, o.total)
 	}
 	if o.reserved+o.succeeded+now.Request.Amount.Minor > total {
 		return refund.Claimed{Answer: refund.OverTotal}
@@ -265,7 +265,6 @@ func (t *step) resend(rec refund.Record, token string, lease time.Duration) refu
 	t.storeOrder(rec.Order, o)
 	if waiting {
 		t.pending(&e)
-		e.rec.Last.Matched = now.Last.Matched
 	}
 	if t.m.rate.interval > 0 {
 		t.countCall(t.m.rate)

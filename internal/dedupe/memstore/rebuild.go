@@ -228,12 +228,3 @@ func (s *Store) Noted(_ context.Context, merchant string) (string, error) {
 func rebuilding(merchant string) error {
 	return &refund.Unavailable{Why: "merchant " + merchant + " is being rebuilt", Err: dedupe.ErrRebuilding}
 }
-
-// BreakLock makes the right to rebuild a merchant run out.
-func (s *Store) BreakLock(merchant string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if m := s.state.merchants[merchant]; m != nil {
-		m.lock = nil
-	}
-}

@@ -1,0 +1,91 @@
+package dedupe
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/refundworker/refundworker/internal/refund"
+)
+
+// TestPackAndUnpack: whatever a record holds comes back, but for a final one's
+// Terminal and Reason, and instants' fractions of a millisecond.
+func TestPackAndUnpack(t *testing.T) {
+	text := rapid.String()
+	word := rapid.StringMatching(`[a-zA-Z0-9/_.-]{0,40}`)
+	count := rapid.Int64Range(0, refund.MaxMinor)
+	when := rapid.Custom(func(t *rapid.T) time.Time {
+		return instant(rapid.OneOf(rapid.Just(int64(0)), rapid.Int64Range(1, 1<<42)).Draw(t, "ms"))
+	})
+	number := rapid.StringMatching(`[A-Za-z0-9_.:@+*=|-]{0,64}`)
+	rapid.Check(t, func(r *rapid.T) {
+		currency := refund.Currency{Code: rapid.StringMatching(`[A-Z]{3}`).Draw(r, "currency"), Exponent: rapid.IntRange(0, 12).Draw(r, "exponent")}
+		want := refund.Record{
+			Request: refund.Request{
+				Key:     refund.Key{Merchant: "M", RefundNo: "r1"},
+				OrderNo: number.Draw(r, "order_no"), TransactionID: number.Draw(r, "transaction"),
+				Amount: refund.Money{Minor: count.Draw(r, "amount"), Currency: currency},
+				Method: text.Draw(r, "method"), Wallet: text.Draw(r, "wallet"), Terminal: text.Draw(r, "terminal"),
+				Flow: rapid.SampledFrom([]refund.Flow{"", refund.FlowRefund, refund.FlowApply}).Draw(r, "flow"), Reason: text.Draw(r, "reason"),
+				RequestedAt: when.Draw(r, "requested"),
+				Trace: refund.Trace{
+					Parent: rapid.OneOf(text, rapid.StringMatching(`00-[0-9a-fA-F]{32}-[0-9a-f]{16}-[0-9a-f]{2}`)).Draw(r, "parent"),
+					State:  text.Draw(r, "state"),
+				},
+			},
+			Last: refund.Event{
+				Sequence: count.Draw(r, "sequence"), Source: rapid.SampledFrom([]refund.Source{"worker", "callback", "query", "operator"}).Draw(r, "source"),
+				Status:  rapid.SampledFrom([]refund.Status{"", "WAITING", "PENDING", "UNKNOWN", "REVIEW", "SUCCEEDED", "FAILED", "REJECTED"}).Draw(r, "status"),
+				Matched: rapid.Bool().Draw(r, "matched"), Correction: rapid.Bool().Draw(r, "correction"), Attempt: rapid.IntRange(0, 99).Draw(r, "event attempt"),
+				ProviderStatus: text.Draw(r, "word"), ProviderRefundID: text.Draw(r, "id"), TransactionID: text.Draw(r, "told"),
+				Code: text.Draw(r, "code"), Message: text.Draw(r, "message"), OccurredAt: when.Draw(r, "occurred"), RecordedAt: when.Draw(r, "recorded"),
+			},
+			Provider: word.Draw(r, "provider"), Version: count.Draw(r, "version"), Epoch: count.Draw(r, "epoch"),
+			Attempt: rapid.IntRange(0, 99).Draw(r, "attempt"), Accepted: rapid.Bool().Draw(r, "accepted"), Doubt: rapid.Bool().Draw(r, "doubt"),
+			Holding: rapid.SampledFrom([]refund.Holding{"-", "R", "S"}).Draw(r, "holding"), Token: word.Draw(r, "token"), Place: word.Draw(r, "place"),
+			LeaseEnd: when.Draw(r, "lease end"), CallEnd: when.Draw(r, "call end"), FirstSeen: when.Draw(r, "first seen"),
+			FollowUp: rapid.IntRange(0, 99).Draw(r, "follow-up"), Published: count.Draw(r, "published"),
+		}
+		want.Order = rapid.SampledFrom([]string{want.Request.OrderNo, want.Request.TransactionID, "|other|"}).Draw(r, "order")
+		if total := count.Draw(r, "total"); total > 0 {
+			want.Request.OrderAmount = refund.Money{Minor: total, Currency: currency}
+		}
+		got, err := unpack(want.Request.Key, pack(want, want.Request.Content(), ""))
+		if err != nil {
+			r.Fatal(err)
+		}
+		if want.Last.Status.Final() {
+			want.Request.Terminal, want.Request.Reason = "", ""
+		}
+		if got != want {
+			r.Fatalf("\n got %+v\nwant %+v", got, want)
+		}
+	})
+}
+
+// FuzzUnpack: what is in Redis may be anything; it is read or refused, and what
+// was read packs to the same record.
+func FuzzUnpack(f *testing.F) {
+	f.Add("1|2|S|2|1|1|m|S|w|||0|0||2|0|1795341171862|0|-1|1|HKD2|k3_6FfKwXUjoKFdWRMmXhg|17|62|rrn_1686280000000\xfb\"\x06eftpay\xd2\x0f\x06WeChat\bWECHATCN\x1c4200001858202306098765432109\xaa\xf2\xe1\xaa\xc0h\fTRADE_REFUND\x1d50300006062023060935342514210\x00\x00\x00")
+	f.Add("1|1|P|1|1|1|m|R|w|t|30000|30000|0||0|0|1|0|0|1|HKD2||0|1|\x00")
+	f.Add("1|2|3")
+	f.Fuzz(func(t *testing.T, value string) {
+		key := refund.Key{Merchant: "M", RefundNo: "r"}
+		rec, err := unpack(key, value)
+		if err != nil {
+			return
+		}
+		full := rec.Last.OrderFullyRefunded
+		again, err := unpack(key, pack(rec, "", map[bool]string{true: "f"}[full]))
+		if err != nil {
+			t.Fatalf("%q was read as %+v, which does not come back: %v", value, rec, err)
+		}
+		if rec.Last.Status.Final() {
+			rec.Request.Terminal, rec.Request.Reason = "", ""
+		}
+		if again != rec {
+			t.Fatalf("%q:\n got %+v\nwant %+v", value, again, rec)
+		}
+	})
+}
