@@ -71,8 +71,8 @@ func down() world { return world{config: filepath.Join("testdata", "down.yaml")}
 // up is a world with the running system.
 func up(t testing.TB) world { return world{config: theSystem(t).ConfigFile} }
 
-func (w world) onTerminal() world            { w.terminal = true; return w }
-func (w world) reading(in string) world      { w.in = in; return w }
+func (w world) onTerminal() world              { w.terminal = true; return w }
+func (w world) reading(in string) world        { w.in = in; return w }
 func (w world) within(c context.Context) world { w.ctx = c; return w }
 
 // secrets that no output may ever hold.
@@ -126,7 +126,7 @@ var varying = []struct {
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?`), "<time>"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d{2,}`), "<addr>"},
 	{regexp.MustCompile(`"took_ms":\d+`), `"took_ms":0`},
-	{regexp.MustCompile(`\d+ ms`), "<n> ms"},
+	{regexp.MustCompile(`\d+ ms *`), "<n> ms "},
 }
 
 // golden holds text against testdata/golden/NAME, times and addresses apart.
@@ -167,4 +167,13 @@ func (s *syncBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
+}
+
+func readFile(t testing.TB, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
