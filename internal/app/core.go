@@ -177,8 +177,11 @@ func (c *core) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	drifts, err := c.kafka.CheckTopics(ctx, specs)
-	if err != nil {
+	var drifts []kafka.Drift
+	if err := c.await(ctx, "kafka", func(ctx context.Context) (err error) {
+		drifts, err = c.kafka.CheckTopics(ctx, specs)
+		return err
+	}, always); err != nil {
 		return err
 	}
 	var missing []error
@@ -192,14 +195,20 @@ func (c *core) prepare(ctx context.Context) error {
 	if len(missing) > 0 {
 		return fmt.Errorf("%w: create them, or set kafka.create_topics.enabled", errors.Join(missing...))
 	}
-	if err := c.await(ctx, "redis", c.store.Check, away); err != nil {
+	var advice []string
+	if err := c.await(ctx, "redis", func(ctx context.Context) error {
+		err := c.store.Check(ctx)
+		if err == nil {
+			advice, err = c.store.Advice(ctx)
+		}
+		return err
+	}, away); err != nil {
 		return err
 	}
-	advice, err := c.store.Advice(ctx)
 	for _, line := range advice {
 		c.log.Warn().Msg(line)
 	}
-	return err
+	return nil
 }
 
 // always: whatever Kafka says at a start, it may be better soon.

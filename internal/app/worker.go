@@ -122,7 +122,12 @@ func (c *core) prepareWorker(ctx context.Context) error {
 	if err := c.prepare(ctx); err != nil {
 		return err
 	}
-	return consumer.CheckDelays(ctx, c.kafka, c.cfg.Kafka.Group, c.topics(), c.delays)
+	return c.await(ctx, "kafka", func(ctx context.Context) error {
+		return consumer.CheckDelays(ctx, c.kafka, c.cfg.Kafka.Group, c.topics(), c.delays)
+	}, func(err error) bool {
+		var behind *consumer.LeftBehindError
+		return !errors.As(err, &behind)
+	})
 }
 
 var errStarting = errors.New("starting: waiting for Kafka and Redis")

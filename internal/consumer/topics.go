@@ -58,8 +58,21 @@ type Cluster interface {
 
 var _ Cluster = (*kafka.Client)(nil)
 
-// CheckDelays refuses a start that would leave messages behind: an error names each delay topic that holds messages which
-// the group has not taken, and whose delay is not configured any more. Nobody would ever read them.
+// LeftBehindError names a delay topic whose messages nobody would ever read.
+type LeftBehindError struct {
+	Topic    string
+	Delay    string // that is not configured any more
+	Messages int64  // that the group has not taken
+}
+
+func (e *LeftBehindError) Error() string {
+	return fmt.Sprintf("topic %s holds %d messages that wait, but worker.delays does not name %s any more: "+
+		"put it back until the topic is empty", e.Topic, e.Messages, e.Delay)
+}
+
+// CheckDelays refuses a start that would leave messages behind: a *LeftBehindError for each delay topic that holds
+// messages which the group has not taken, and whose delay is not configured any more. Any other error is trouble with
+// the brokers.
 func CheckDelays(ctx context.Context, c Cluster, group string, topics Topics, delays Delays) error {
 	names, err := c.TopicNames(ctx)
 	if err != nil {
@@ -79,8 +92,7 @@ func CheckDelays(ctx context.Context, c Cluster, group string, topics Topics, de
 		if err != nil {
 			errs = append(errs, err)
 		} else if left > 0 {
-			errs = append(errs, fmt.Errorf("topic %s holds %d messages that wait, but worker.delays does not name %s any more: "+
-				"put it back until the topic is empty", name, left, delay))
+			errs = append(errs, &LeftBehindError{Topic: name, Delay: delay, Messages: left})
 		}
 	}
 	return errors.Join(errs...)
