@@ -86,12 +86,16 @@ func (s *System) start(o Options) error {
 	if s.Config, err = app.Load(s.ConfigFile); err != nil {
 		return err
 	}
+	bridges, err := app.Load(s.ConfigFile) // each process has read its own: a configuration is not for concurrent use
+	if err != nil {
+		return err
+	}
 	log := zerolog.Nop()
 	if o.Log != nil {
 		log = app.Logger(s.Config.Log, o.Log)
 	}
 	s.daemons.Go(func() error { return s.endWith(app.Worker(s.ctx, s.Config, log)) })
-	s.daemons.Go(func() error { return s.endWith(app.Bridge(s.ctx, s.Config, log)) })
+	s.daemons.Go(func() error { return s.endWith(app.Bridge(s.ctx, bridges, log)) })
 	return errors.Join(s.awaitReady(s.Config.Worker.Admin), s.awaitReady(s.Config.Bridge.Admin))
 }
 
