@@ -15,6 +15,10 @@ type Alive func() time.Time
 // recorded; the next owner publishes it.
 var ErrLapsed = errors.New("the delivery belongs to another owner now")
 
+// ErrForgotten: the store has lost the refund, which was never announced, so there
+// is nothing to publish. The work begins anew.
+var ErrForgotten = errors.New("the store has lost this refund before its first event was published")
+
 // Noted is what became of a piece of news.
 type Noted struct {
 	Record Record // as it is now
@@ -42,7 +46,7 @@ type Recorder struct {
 // record's newest event is durable on the status topic. News that change nothing
 // publish the stored event again, same id, where a callback repeats itself or the
 // event is not known to be there. A store or a topic that cannot be reached is
-// tried again until ctx ends. An error (ctx's, ErrLapsed) says that nothing may be
+// tried again until ctx ends. An error (ctx's, ErrLapsed, ErrForgotten) says that nothing may be
 // acknowledged.
 //
 // A crash between record and publish is safe: whoever is redelivered, calls back
@@ -93,8 +97,19 @@ func (r *Recorder) record(ctx context.Context, rec Record, news News) (Noted, er
 			noted.Record = stored
 			return noted, nil
 		}
-		rec = stored
+		rec = onward(rec, stored)
 	}
+}
+
+// onward is the record to decide on after somebody came between: what is stored
+// now. A refund that the store has lost before it was ever announced begins anew,
+// as what its request or its callback made of it.
+func onward(was, stored Record) Record {
+	if !stored.Known() {
+		stored.Request, stored.Provider, stored.Order, stored.FirstSeen = was.Request, was.Provider, was.Order, was.FirstSeen
+		stored.Holding = HoldsNothing
+	}
+	return stored
 }
 
 // Publish writes the record's newest event to the status topic, and again for as
@@ -166,6 +181,9 @@ func (r *Recorder) fresh(ctx context.Context, rec Record, alive Alive) (Record, 
 		if err != nil {
 			return rec, err
 		}
+		if !again.Known() {
+			return rec, ErrForgotten
+		}
 		rec = again
 	}
 }
@@ -180,7 +198,7 @@ const (
 func (r *Recorder) persist(ctx context.Context, name string, step func() error) error {
 	for wait := firstPause; ; wait = min(2*wait, lastPause) {
 		err := step()
-		if err == nil || errors.Is(err, ErrLapsed) {
+		if err == nil || errors.Is(err, ErrLapsed) || errors.Is(err, ErrForgotten) {
 			return err
 		}
 		if r.Trouble != nil {

@@ -1,0 +1,82 @@
+package refund_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/refundworker/refundworker/internal/refund"
+)
+
+// forget empties the store and opens it under a new epoch, as a rebuild does that finds nothing on the topic.
+func (w *world) forget() {
+	w.store.Wipe()
+	token, err := w.store.Lock(w.t.Context(), "S0003469", time.Minute)
+	if err == nil {
+		_, err = w.store.Finish(w.t.Context(), "S0003469", token, 1)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// forgets is a store that is wiped, and rebuilt from an empty topic, before the first record reaches it.
+type forgets struct {
+	refund.Records
+	wipe func()
+}
+
+func (f *forgets) Record(ctx context.Context, next refund.Record, endLease string) (refund.Record, bool, error) {
+	if f.wipe != nil {
+		f.wipe()
+		f.wipe = nil
+	}
+	return f.Records.Record(ctx, next, endLease)
+}
+
+// Found by the crash explorer: over the total; Redis is wiped and rebuilt before REJECTED is recorded; the record that
+// then answers the lost comparison has no amount, and the news about it could never be recorded.
+func TestNewsOfARefundThatTheStoreHasLostAreRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.handler.Recorder.Records = &forgets{w.store, w.forget}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		long := request("a-refund-number-that-is-too-long")
+		v := w.handler.Handle(ctx, refund.Work{Request: long, Place: "t/0/1", FirstSeen: time.Now(), Alive: time.Now})
+		w.wantVerdict(v, refund.Done, "", 0)
+		w.want("REJECTED 1001")
+		rec, err := w.store.Load(t.Context(), long.Key)
+		if err != nil || rec.Request.Amount != long.Amount || rec.Order != "rrn_1" || rec.Provider != "eftpay" {
+			t.Errorf("stored %+v, %v", rec, err)
+		}
+	})
+}
+
+// Found by the crash explorer: WAITING recorded; the process has no sign of life, so that it is not published; Redis is
+// wiped and rebuilt meanwhile; then an event with sequence 0 and no amount was published, which no rebuild can read.
+func TestWhatTheStoreHasLostIsNotPublished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		begun := time.Now()
+		w.alive = func() time.Time { // none between the first instant and the fortieth second
+			if time.Since(begun) < 40*time.Second {
+				return begun
+			}
+			return time.Now()
+		}
+		time.Sleep(6 * time.Second)
+		time.AfterFunc(30*time.Second, w.forget)
+		long := request("a-refund-number-that-is-too-long")
+		v := w.handler.Handle(t.Context(), refund.Work{Request: long, Place: "t/0/1", FirstSeen: time.Now(), Alive: w.alive})
+		if v.Kind != refund.Abandon || !errors.Is(v.Err, refund.ErrForgotten) {
+			t.Errorf("verdict %+v", v)
+		}
+		w.want()
+		// The work again, in its place.
+		w.wantVerdict(w.handler.Handle(t.Context(), refund.Work{Request: long, Place: "t/0/1", FirstSeen: time.Now(), Alive: time.Now}), refund.Done, "", 0)
+		w.want("REJECTED 1001")
+	})
+}
