@@ -22,3 +22,6 @@ func (s *Store) LockKey(merchant string) string { return s.keys(merchant).rebuil
 // RecordKey and OrderKey are where a refund and its order are.
 func (s *Store) RecordKey(merchant, refundNo string) string { return s.keys(merchant).record(refundNo) }
 func (s *Store) OrderKey(merchant, order string) string     { return s.keys(merchant).order(order) }
+
+// QueueKey is where the places of a merchant's waiting refunds are.
+func (s *Store) QueueKey(merchant string) string { return s.keys(merchant).queue() }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -48,6 +49,49 @@ func TestMemory(t *testing.T) {
 	t.Logf("a finished refund takes %d bytes, its order %d", record/many, order/many)
 	if (record+order)/many >= 500 {
 		t.Errorf("%d bytes for a finished refund with its order, want less than 500", (record+order)/many)
+	}
+}
+
+// TestManyParked: 20,000 refunds that a merchant's rate makes wait, each with a
+// time of its own, on a real Redis.
+func TestManyParked(t *testing.T) {
+	client := dial(t, fromEnvironment(t, "REDIS_ADDR")).(*redis.Client)
+	part, store := partOf(t, client)
+	if _, err := part.Store.Begin(t.Context(), dedupetestMerchant, 0); err != nil {
+		t.Fatal(err)
+	}
+	const many, rate = 20_000, 100
+	var mu sync.Mutex
+	waits := map[time.Duration]bool{}
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for i := range next {
+				c := claimFor(fmt.Sprintf("2019010100%06d", i), fmt.Sprint("o", i))
+				c.Limits.Rate = rate
+				got, err := store.Claim(t.Context(), c)
+				if err != nil || got.Answer != refund.Yours && got.Answer != refund.NotNow {
+					t.Error(got.Answer, err)
+				}
+				mu.Lock()
+				waits[got.Wait] = true
+				mu.Unlock()
+			}
+		})
+	}
+	for i := range many {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	if len(waits) != many-rate+1 {
+		t.Errorf("%d times for %d that wait", len(waits)-1, many-rate)
+	}
+	bytes := usage(t, client, store.QueueKey(dedupetestMerchant)) / (many - rate)
+	t.Logf("a parked refund takes %d bytes", bytes)
+	if bytes > 200 {
+		t.Errorf("a parked refund takes %d bytes", bytes)
 	}
 }
 

@@ -57,6 +57,14 @@ func theIntervalOfAnOrder(b *bench) {
 	b.claim(refund.Yours, claimOf("r3", "t1", slow, order("order-2")))
 	b.Advance(50 * time.Second)
 	b.claim(refund.Yours, claimOf("r2", "t1", slow))
+
+	// A resend is a refund of the order as well.
+	b.Advance(time.Minute)
+	asked := b.claim(refund.InDoubt, claimOf("r2", "q", slow)).Record
+	b.resend(refund.Yours, asked, "q")
+	if got := b.claim(refund.NotNow, claimOf("r4", "t1", slow)); got.Wait != time.Minute {
+		b.Errorf("%+v", got)
+	}
 }
 
 // sixtyFourAtOnce: 64 refunds of 1/10 of their order's total each, at once; and
