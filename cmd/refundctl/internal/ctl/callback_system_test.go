@@ -10,22 +10,23 @@ import (
 )
 
 func TestCallbackTriggerAndReplay(t *testing.T) {
+	no := numbers(t)
 	s := theSystem(t)
-	if err := s.Gateways.SetScript("trigger-1", gatewaysim.Script{ // the gateway never says how it ended
+	if err := s.Gateways.SetScript(no("trigger-1"), gatewaysim.Script{ // the gateway never says how it ended
 		Calls: []gatewaysim.Step{{Result: gatewaysim.Process}}, Notifications: []gatewaysim.Notification{{Skip: true}},
 	}); err != nil {
 		t.Fatal(err)
 	}
-	up(t).reading(lines(weChat("trigger-1", "flow", "apply"))).run(t, "submit", "-").want(t, ExitDone)
-	up(t).run(t, "watch", "--from", "beginning", "--refund", "trigger-1", "-n", "1").want(t, ExitDone)
+	up(t).reading(lines(weChat(no("trigger-1"), "flow", "apply"))).run(t, "submit", "-").want(t, ExitDone)
+	up(t).run(t, "watch", "--from", "beginning", "--refund", no("trigger-1"), "-n", "1").want(t, ExitDone)
 
-	a := up(t).onTerminal().run(t, "callback", "trigger", "eftpay.success", "--refund", "trigger-1", "-m", "S0003469").want(t, ExitDone)
+	a := up(t).onTerminal().run(t, "callback", "trigger", "eftpay.success", "--refund", no("trigger-1"), "-m", "S0003469").want(t, ExitDone)
 	a.says(t, "200 acknowledged: the event is durable", `"return_code":"success"`)
-	up(t).run(t, "watch", "--from", "beginning", "--refund", "trigger-1", "--status", "SUCCEEDED", "-n", "1").want(t, ExitDone).says(t, `"source":"callback"`)
+	up(t).run(t, "watch", "--from", "beginning", "--refund", no("trigger-1"), "--status", "SUCCEEDED", "-n", "1").want(t, ExitDone).says(t, `"source":"callback"`)
 
 	var recordings strings.Builder
 	for _, event := range []string{"eftpay.success", "eftpay.failed"} {
-		recordings.WriteString(up(t).run(t, "callback", "trigger", event, "--refund", "trigger-1", "-m", "S0003469", "--print").want(t, ExitDone).out)
+		recordings.WriteString(up(t).run(t, "callback", "trigger", event, "--refund", no("trigger-1"), "-m", "S0003469", "--print").want(t, ExitDone).out)
 	}
 	name := file(t, "recorded.jsonl", recordings.String())
 	a = up(t).onTerminal().run(t, "callback", "replay", name, "--dup", "3", "--shuffle", "--seed", "7", "--parallel", "2").want(t, ExitDone)
@@ -41,19 +42,21 @@ func TestCallbackTriggerAndReplay(t *testing.T) {
 }
 
 func TestCallbackTriggerBluePay(t *testing.T) {
+	fresh := numbers(t)
+	no := func(name string) string { return strings.ReplaceAll(fresh(name), "-", "") } // BluePay's are letters and digits
 	s := theSystem(t)
-	if err := s.Gateways.ScriptNotifications("trigger2", gatewaysim.Notification{Skip: true}); err != nil {
+	if err := s.Gateways.ScriptNotifications(no("trigger2"), gatewaysim.Notification{Skip: true}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Gateways.Script("trigger2", gatewaysim.Step{Result: gatewaysim.Process}); err != nil {
+	if err := s.Gateways.Script(no("trigger2"), gatewaysim.Step{Result: gatewaysim.Process}); err != nil {
 		t.Fatal(err)
 	}
-	up(t).reading(lines(map[string]string{"refund_no": "trigger2", "merchant": "shop-th", "transaction_id": "CU7", "amount": "5.00", "order_amount": "10.00", "currency": "THB"})).
+	up(t).reading(lines(map[string]string{"refund_no": no("trigger2"), "merchant": "shop-th", "transaction_id": no("CU7"), "amount": "5.00", "order_amount": "10.00", "currency": "THB"})).
 		run(t, "submit", "-").want(t, ExitDone)
-	up(t).run(t, "watch", "--from", "beginning", "--refund", "trigger2", "-n", "1").want(t, ExitDone)
+	up(t).run(t, "watch", "--from", "beginning", "--refund", no("trigger2"), "-n", "1").want(t, ExitDone)
 	key := filepath.Join(filepath.Dir(s.ConfigFile), "gateway.pem")
-	up(t).run(t, "callback", "trigger", "bluepay.cancel", "--refund", "trigger2", "-m", "shop-th", "--gateway-key", key).want(t, ExitDone).says(t, `"http_status":200`)
-	up(t).run(t, "watch", "--from", "beginning", "--refund", "trigger2", "--status", "FAILED,SUCCEEDED", "-n", "1").want(t, ExitDone).says(t, "FAILED")
+	up(t).run(t, "callback", "trigger", "bluepay.cancel", "--refund", no("trigger2"), "-m", "shop-th", "--gateway-key", key).want(t, ExitDone).says(t, `"http_status":200`)
+	up(t).run(t, "watch", "--from", "beginning", "--refund", no("trigger2"), "--status", "FAILED,SUCCEEDED", "-n", "1").want(t, ExitDone).says(t, "FAILED")
 	up(t).run(t, "callback", "trigger", "bluepay.cancel", "--refund", "nobody", "-m", "shop-th", "--gateway-key", key).want(t, ExitUsage).says(t, "is not known")
 }
 

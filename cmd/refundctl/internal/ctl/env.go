@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/refundworker/refundworker/cmd/refundctl/internal/out"
+	"github.com/refundworker/refundworker/internal/dedupe"
 )
 
 // Env is the world of one run; tests bring their own.
@@ -29,6 +30,7 @@ func Main(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
+	dedupe.Quiet()
 	host, _ := os.Hostname()
 	return Run(ctx, args, Env{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,

@@ -10,9 +10,11 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/refundworker/refundworker/internal/dedupe"
 	"github.com/refundworker/refundworker/internal/sandbox"
 )
 
@@ -24,11 +26,12 @@ var running = sync.OnceValues(func() (*sandbox.System, error) {
 	return sandbox.Start(context.Background(), sandbox.Options{})
 })
 
-var started bool
+var started atomic.Bool
 
 func TestMain(m *testing.M) {
+	dedupe.Quiet()
 	code := m.Run()
-	if started {
+	if started.Load() {
 		if s, err := running(); err == nil {
 			if err := s.Stop(); err != nil {
 				fmt.Fprintln(os.Stderr, "sandbox:", err)
@@ -43,7 +46,7 @@ func TestMain(m *testing.M) {
 // orders of its own.
 func theSystem(t testing.TB) *sandbox.System {
 	t.Helper()
-	started = true
+	started.Store(true)
 	s, err := running()
 	if err != nil {
 		t.Fatal(err)
@@ -124,9 +127,22 @@ var varying = []struct {
 	shown   string
 }{
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?`), "<time>"},
+	{regexp.MustCompile(`-r\d+\b`), "-r1"},
+	{regexp.MustCompile(`"provider_refund_id":"[^"]*"`), `"provider_refund_id":"<id>"`},
 	{regexp.MustCompile(`127\.0\.0\.1:\d{2,}`), "<addr>"},
 	{regexp.MustCompile(`"took_ms":\d+`), `"took_ms":0`},
 	{regexp.MustCompile(`\d+ ms *`), "<n> ms "},
+}
+
+// rounds counts how often each test has run, so that numbers are never used twice
+// (go test -count=2).
+var rounds sync.Map
+
+// numbers makes names of refunds that no other test and no other round has used.
+func numbers(t testing.TB) func(string) string {
+	counter, _ := rounds.LoadOrStore(t.Name(), new(atomic.Int64))
+	suffix := fmt.Sprintf("-r%d", counter.(*atomic.Int64).Add(1))
+	return func(name string) string { return name + suffix }
 }
 
 // golden holds text against testdata/golden/NAME, times and addresses apart.

@@ -84,19 +84,20 @@ func TestSubmitUsage(t *testing.T) {
 }
 
 func TestSubmitSendsNothingWhenOneIsWrong(t *testing.T) {
-	text := lines(weChat("submit-partial-1"), weChat("submit-partial-2", "amount", "x"))
+	no := numbers(t)
+	text := lines(weChat(no("submit-partial-1")), weChat(no("submit-partial-2"), "amount", "x"))
 	up(t).reading(text).run(t, "submit", "-").want(t, ExitWrong).says(t, "1 of 2 refunds are wrong: nothing was sent", `"verdict":"ready"`)
 	a := up(t).onTerminal().reading(text).run(t, "submit", "-", "--partial", "--wait").want(t, ExitWrong)
 	golden(t, "submit_partial.txt", a.out)
 }
 
 func TestSubmitWaits(t *testing.T) {
-	sim := theSystem(t).Gateways
-	if err := sim.Script("submit-wait-3", gatewaysim.Step{Result: gatewaysim.Decline}); err != nil {
+	no := numbers(t)
+	if err := theSystem(t).Gateways.Script(no("submit-wait-3"), gatewaysim.Step{Result: gatewaysim.Decline}); err != nil {
 		t.Fatal(err)
 	}
 	verdicts := filepath.Join(t.TempDir(), "verdicts.jsonl")
-	text := lines(weChat("submit-wait-1"), weChat("submit-wait-2"), weChat("submit-wait-3"), weChat("submit-wait-1"))
+	text := lines(weChat(no("submit-wait-1")), weChat(no("submit-wait-2")), weChat(no("submit-wait-3")), weChat(no("submit-wait-1")))
 	a := up(t).onTerminal().reading(text).run(t, "submit", "-", "--wait", "--verdicts", verdicts).want(t, ExitWrong)
 	golden(t, "submit_wait.txt", a.out)
 	f, err := os.Open(verdicts)
@@ -118,21 +119,24 @@ func TestSubmitWaits(t *testing.T) {
 }
 
 func TestSubmitOneByFlags(t *testing.T) {
-	a := up(t).run(t, "submit", "--merchant", "S0003469", "--refund-no", "submit-flags", "--order-no", "o-flags", "--amount", "1.00",
+	no := numbers(t)
+	a := up(t).run(t, "submit", "--merchant", "S0003469", "--refund-no", no("submit-flags"), "--order-no", no("o-flags"), "--amount", "1.00",
 		"--order-amount", "1", "--method", "WeChat", "--wallet", "WECHATHK", "--wait").want(t, ExitDone)
 	golden(t, "submit_flags.json", a.out)
 }
 
 func TestSubmitWaitsForDeadLettersToo(t *testing.T) {
-	up(t).reading(lines(weChat("submit-dead"))).run(t, "submit", "-", "--wait").want(t, ExitDone)
-	a := up(t).reading(lines(weChat("submit-dead", "amount", "0.02"))).run(t, "submit", "-", "--wait").want(t, ExitWrong)
+	no := numbers(t)
+	up(t).reading(lines(weChat(no("submit-dead")))).run(t, "submit", "-", "--wait").want(t, ExitDone)
+	a := up(t).reading(lines(weChat(no("submit-dead"), "amount", "0.02"))).run(t, "submit", "-", "--wait").want(t, ExitWrong)
 	a.says(t, `"status":"DEAD"`)
 }
 
 func TestSubmitTimesOut(t *testing.T) {
-	if err := theSystem(t).Gateways.Script("submit-hangs", gatewaysim.TimeOutAfter()); err != nil {
+	no := numbers(t)
+	if err := theSystem(t).Gateways.Script(no("submit-hangs"), gatewaysim.TimeOutAfter()); err != nil {
 		t.Fatal(err)
 	}
-	a := up(t).reading(lines(weChat("submit-hangs"))).run(t, "submit", "-", "--wait", "--wait-for", "300ms").want(t, ExitWrong)
+	a := up(t).reading(lines(weChat(no("submit-hangs")))).run(t, "submit", "-", "--wait", "--wait-for", "300ms").want(t, ExitWrong)
 	a.says(t, `"status":"PENDING"`)
 }

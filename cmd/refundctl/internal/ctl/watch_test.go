@@ -9,30 +9,32 @@ import (
 )
 
 func TestWatch(t *testing.T) {
+	no := numbers(t)
 	began := time.Now().Format(time.RFC3339)
-	up(t).reading(lines(weChat("watch-1"), weChat("watch-2"))).run(t, "submit", "-", "--wait").want(t, ExitDone)
-	up(t).reading(lines(weChat("watch-1"))).run(t, "submit", "-", "--wait").want(t, ExitDone)
-	a := up(t).onTerminal().run(t, "watch", "--from", "beginning", "--merchant", "S0003469", "--refund", "watch-1", "-n", "3").want(t, ExitDone)
+	up(t).reading(lines(weChat(no("watch-1")), weChat(no("watch-2")))).run(t, "submit", "-", "--wait").want(t, ExitDone)
+	up(t).reading(lines(weChat(no("watch-1")))).run(t, "submit", "-", "--wait").want(t, ExitDone)
+	a := up(t).onTerminal().run(t, "watch", "--from", "beginning", "--merchant", "S0003469", "--refund", no("watch-1"), "-n", "3").want(t, ExitDone)
 	golden(t, "watch.txt", a.out)
-	a = up(t).run(t, "watch", "--since", began, "--refund", "watch-2", "--status", "succeeded", "-n", "1").want(t, ExitDone)
+	a = up(t).run(t, "watch", "--since", began, "--refund", no("watch-2"), "--status", "succeeded", "-n", "1").want(t, ExitDone)
 	var event map[string]any
-	if err := json.Unmarshal([]byte(a.out), &event); err != nil || event["status"] != "SUCCEEDED" || event["refund_no"] != "watch-2" {
+	if err := json.Unmarshal([]byte(a.out), &event); err != nil || event["status"] != "SUCCEEDED" || event["refund_no"] != no("watch-2") {
 		t.Errorf("%v: %s", err, a.out)
 	}
-	up(t).reading(lines(weChat("watch-1", "amount", "0.02"))).run(t, "submit", "-", "--wait").want(t, ExitWrong)
-	a = up(t).onTerminal().run(t, "watch", "--from", "1h", "--status", "DEAD", "--refund", "watch-1", "-n", "1").want(t, ExitDone)
+	up(t).reading(lines(weChat(no("watch-1"), "amount", "0.02"))).run(t, "submit", "-", "--wait").want(t, ExitWrong)
+	a = up(t).onTerminal().run(t, "watch", "--from", "1h", "--status", "DEAD", "--refund", no("watch-1"), "-n", "1").want(t, ExitDone)
 	a.says(t, "DEAD", "conflict")
 }
 
 func TestWatchFromNowOnAndCtrlC(t *testing.T) {
+	no := numbers(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan answer)
 	go func() {
-		ended <- up(t).within(ctx).run(t, "watch", "--merchant", "S0003469", "--refund", "watch-now", "-n", "2")
+		ended <- up(t).within(ctx).run(t, "watch", "--merchant", "S0003469", "--refund", no("watch-now"), "-n", "2")
 	}()
-	up(t).reading(lines(weChat("watch-before"))).run(t, "submit", "-", "--wait").want(t, ExitDone)
+	up(t).reading(lines(weChat(no("watch-before")))).run(t, "submit", "-", "--wait").want(t, ExitDone)
 	for tries := 0; ; tries++ { // the watch may begin after the first of them: the same request again is published again
-		up(t).reading(lines(weChat("watch-now"))).run(t, "submit", "-", "--wait").want(t, ExitDone)
+		up(t).reading(lines(weChat(no("watch-now")))).run(t, "submit", "-", "--wait").want(t, ExitDone)
 		select {
 		case a := <-ended:
 			if strings.Contains(a.want(t, ExitDone).out, "watch-before") {
