@@ -55,7 +55,11 @@ func (s *Store) Advice(ctx context.Context) ([]string, error) {
 
 // Identity is that of the server that keeps a merchant: of the history that it
 // writes. It changes with every restart and every promotion, and is part of the
-// sentinel; each script compares it. Empty: an embedded Redis, which has none.
+// sentinel; each script compares it. It is the replication id: a server also
+// changes it when its first replica ever is attached, and an hour after its last
+// one left (repl-backlog-ttl), and in a cluster a slot that is moved meets another
+// one; then a rebuild is begun that nothing was lost for. Empty: an embedded
+// Redis, which has none.
 func (s *Store) Identity(ctx context.Context, merchant string) (string, error) {
 	raw, err := s.scripts.identity.Run(ctx, s.client, []string{s.keys(merchant).sentinel()}, "").Slice()
 	if err != nil {
