@@ -77,6 +77,7 @@ func (r *run) run(ctx context.Context) error {
 	}
 	wrongs = append(wrongs, r.trace(ctx, report))
 	gateways := r.gatewayWords(ctx)
+	r.system.saveMetrics()
 	verdict := errors.Join(append(wrongs, r.system.End())...)
 	r.summary(report, took, gateways, verdict)
 	return verdict

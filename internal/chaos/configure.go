@@ -27,7 +27,7 @@ const (
 // here, in the same proportions.
 const (
 	sessionTimeout = 2 * time.Second
-	claimLease     = 4 * time.Second
+	claimLease     = 3 * time.Second
 	callTimeout    = time.Second
 	resendAfter    = 5 * time.Second
 	// timeTolerance is how late a signed call may leave before the gateway refuses

@@ -66,7 +66,7 @@ func (m *monkey) run(ctx context.Context) {
 // daemon kills, pauses and stops one of the binaries, over and over.
 func (m *monkey) daemon(ctx context.Context, rng *rand.Rand, p *realparts.Process) {
 	defer func() { m.note(p.Resume()) }()
-	for m.rest(ctx, between(rng, 1500*time.Millisecond, 5*time.Second)) {
+	for m.rest(ctx, between(rng, 2*time.Second, 7*time.Second)) {
 		m.checkAlive(p)
 		switch dice := rng.IntN(10); {
 		case dice < 7:
@@ -131,11 +131,11 @@ func (m *monkey) redis(ctx context.Context, rng *rand.Rand) {
 			return err
 		},
 	}
-	pace := min(20*time.Second, m.length/time.Duration(len(actions)+1))
+	pace := min(30*time.Second, m.length/time.Duration(len(actions)+1))
 	for {
 		rng.Shuffle(len(actions), func(i, j int) { actions[i], actions[j] = actions[j], actions[i] })
 		for _, action := range actions {
-			if !m.rest(ctx, between(rng, pace*3/4, pace)) {
+			if !m.rest(ctx, between(rng, pace/2, pace)) {
 				return
 			}
 			m.note(action())

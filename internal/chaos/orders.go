@@ -109,7 +109,7 @@ func (s *shop) request(kind map[string]string, no, order string, amount, total i
 func (s *shop) script(merchant, no string) map[string]any {
 	switch s.rng.IntN(100) {
 	case 0, 1, 2: // lands after the deadline, within what is assumed of a gateway
-		late := time.Second + s.within(3*time.Second)
+		late := time.Second + s.within(2*time.Second)
 		return map[string]any{"calls": []any{map[string]any{"result": "succeed", "answer": "hang", "land_after": late.String()}}}
 	case 3: // taken, ended seconds later, told long after
 		return map[string]any{

@@ -181,6 +181,20 @@ func (s *System) Audit(ctx context.Context) (audit.Report, error) {
 	return app.Audit(ctx, s.Config, true, func() ([]audit.Payment, error) { return s.Books.Payments(ctx) })
 }
 
+// saveMetrics leaves each daemon's /metrics beside its log. What cannot be had is
+// missing there.
+func (s *System) saveMetrics() {
+	admins := map[string]string{"bridge": s.ports.bridgeAdmin}
+	for i, worker := range s.Workers {
+		admins[worker.Name] = s.ports.workerAdmins[i]
+	}
+	for name, admin := range admins {
+		if text, err := exchange(context.Background(), http.MethodGet, "http://"+admin+"/metrics", nil); err == nil {
+			_ = os.WriteFile(filepath.Join(s.dir, name+".metrics"), text, 0o600)
+		}
+	}
+}
+
 // ready asks /readyz.
 func ready(admin string) bool {
 	client := http.Client{Timeout: 2 * time.Second}

@@ -27,8 +27,9 @@ type job struct {
 	open     atomic.Int64
 }
 
-// lockTime is how long a lock lives without its holder; it is refreshed at a third of it.
-const lockTime = 30 * time.Second
+// lockTime is how long a lock lives without its holder, and so how long a merchant stays closed for one that was killed.
+// It is refreshed at a third of it. A holder that was paused for longer is refused at its next step.
+const lockTime = 10 * time.Second
 
 // errLockLost ends a job that could not hold its lock.
 var errLockLost = errors.New("the lock of the rebuild was lost: it begins again")

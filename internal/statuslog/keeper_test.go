@@ -243,7 +243,7 @@ func TestTroubleOnTheWay(t *testing.T) {
 		h.chains.fail(errors.New("no leader"))
 		time.AfterFunc(quiet+20*time.Second, func() { h.chains.fail(nil) })
 		time.AfterFunc(quiet+10*time.Second, func() { h.store.Down(&refund.Unavailable{Why: "gone"}) })
-		time.AfterFunc(quiet+15*time.Second, func() { h.store.Down(nil) })
+		time.AfterFunc(quiet+13*time.Second, func() { h.store.Down(nil) })
 		h.open(h.keeper, "S1")
 		if len(h.failed) != 0 || h.chains.count() != 1 {
 			t.Errorf("failed %v, follow-ups %v", h.failed, h.chains.left)
