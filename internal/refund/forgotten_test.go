@@ -80,3 +80,25 @@ func TestWhatTheStoreHasLostIsNotPublished(t *testing.T) {
 		w.want("REJECTED 1001")
 	})
 }
+
+// Found by the crash explorer: claimed, its worker frozen before the intent was published; the next owner asks, "no such
+// refund"; Redis fails over, loses the claims and is rebuilt. The news change nothing about a refund that nobody knows,
+// and the follow-up that was left for it became a dead letter.
+func TestARefundThatWasLostWhileItWasAskedAboutIsClaimedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		claim := refund.Claim{Request: request("r1"), Provider: "eftpay", Order: "rrn_1", Token: "dead", Lease: 30 * time.Second, FirstSeen: time.Now()}
+		if _, err := w.store.Claim(t.Context(), claim); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		w.handler.Recorder.Records = &forgets{w.store, w.forget}
+		w.query = func(context.Context) refund.Outcome { return refund.Outcome{Class: refund.NotFound} }
+		if v := w.deliver("r1", 0); v.Kind != refund.Abandon || !errors.Is(v.Err, refund.ErrForgotten) {
+			t.Errorf("verdict %+v", v)
+		}
+		w.want("query r1")
+		w.wantVerdict(w.deliver("r1", 0), refund.Done, "", 0)
+		w.want("PENDING 1001", "call r1", "SUCCEEDED 1002")
+	})
+}

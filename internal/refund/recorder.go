@@ -56,6 +56,9 @@ func (r *Recorder) Note(ctx context.Context, rec Record, news News, alive Alive)
 	if err != nil || noted.Resend {
 		return noted, err
 	}
+	if !noted.Record.Known() {
+		return noted, ErrForgotten
+	}
 	there := max(noted.Record.Published, news.Announced)
 	switch newest := noted.Record.Last.Sequence; {
 	case news.Source == FromCallback || there < newest:
