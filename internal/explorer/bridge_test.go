@@ -1,0 +1,68 @@
+package explorer
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/refundworker/refundworker/internal/bridge"
+	"github.com/refundworker/refundworker/internal/providers/eftpay"
+	"github.com/refundworker/refundworker/internal/refund"
+)
+
+// bridgeHandler is the bridge's process: its real handler on gated ports.
+type bridgeHandler struct {
+	proc    *process
+	handler http.Handler
+	taken   int
+}
+
+func newBridgeHandler(p *process, recorder *refund.Recorder) *bridgeHandler {
+	return &bridgeHandler{proc: p, handler: bridge.Bridge{
+		Accounts: callbackAccounts{}, Recorder: recorder, FollowUps: followUpPort{p}, Schedule: refund.Schedule(delays),
+		Limits: bridge.Limits{MaxBody: 64 << 10, Timeout: 10 * time.Second, MaxConcurrent: 512, MaxPerMerchant: 128},
+		Log:    zerolog.Nop(),
+	}.Handler()}
+}
+
+type callbackAccounts struct{}
+
+func (callbackAccounts) Account(merchant string) (bridge.Account, bool) {
+	return bridge.Account{Provider: eftpay.Name, Gateway: gatewayOf(merchant)}, true
+}
+
+// serve handles one callback. Where the process is killed meanwhile, the gateway sees its connection end.
+func (b *bridgeHandler) serve(ctx context.Context, path string, body []byte) (*http.Response, error) {
+	b.proc.mu.Lock()
+	b.taken++
+	name := fmt.Sprintf("callback#%d", b.taken)
+	b.proc.mu.Unlock()
+	b.proc.world.logf("-- callback %s: %s", name, body)
+	ctx, cancel := context.WithCancel(context.WithValue(withActor(ctx, name), processKey{}, b.proc))
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	answer := httptest.NewRecorder()
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		b.handler.ServeHTTP(answer, request)
+	}()
+	select {
+	case <-answered:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if b.proc.dead.Load() {
+		return nil, errBridgeGone
+	}
+	b.proc.world.logf("   callback %s answered %d", name, answer.Code)
+	return answer.Result(), nil
+}

@@ -1,0 +1,183 @@
+package explorer
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/refundworker/refundworker/internal/refund"
+	"github.com/refundworker/refundworker/internal/statuslog"
+)
+
+// process is one life of a worker or of the bridge: it is killed, or frozen and woken, as a whole.
+type process struct {
+	world  *world
+	name   string // W1, W2, B; with a prime for each life after the first
+	slot   int
+	ctx    context.Context
+	cancel context.CancelFunc
+	dead   atomic.Bool
+	frozen atomic.Int64    // until when, ns since 1970
+	gaps   []gap           // in which no commit was acknowledged; guarded by the broker's mutex
+	owes   map[string]bool // refunds of which it has published an event and has not looked again; guarded by mu
+
+	member  *member
+	handler *refund.Handler
+	keeper  *statuslog.Keeper
+	bridge  *bridgeHandler
+	tokens  int
+	mu      sync.Mutex
+	lanes   map[string]chan struct{}
+}
+
+// gap is a time without a sign of life.
+type gap struct{ from, to time.Time }
+
+// boot starts a process.
+func (w *world) boot(name string, slot int) *process {
+	p := &process{world: w, name: name, slot: slot, lanes: map[string]chan struct{}{}, owes: map[string]bool{}}
+	p.ctx, p.cancel = context.WithCancel(context.WithValue(context.Background(), processKey{}, p))
+	recorder := &refund.Recorder{
+		Records: w.defect.ofRecords(p, redisPort{p}), Publisher: w.defect.ofPublisher(p, statusPort{p}),
+		Fresh: session / 2, Trouble: p.trouble,
+	}
+	if w.defect.fresh > 0 {
+		recorder.Fresh = w.defect.fresh
+	}
+	if strings.HasPrefix(name, "B") {
+		p.bridge = newBridgeHandler(p, recorder)
+		return p
+	}
+	p.handler = &refund.Handler{
+		Accounts: newAccounts(p), Claims: w.defect.ofClaims(p, redisPort{p}), Recorder: recorder,
+		Schedule: refund.Schedule(delays), Lease: lease, ReviewAfter: w.review, Token: p.token,
+	}
+	if w.defect.handler != nil {
+		w.defect.handler(p.handler)
+	}
+	quiet := lease
+	if w.defect.quiet != nil {
+		quiet = *w.defect.quiet
+	}
+	p.keeper = statuslog.NewKeeper(statuslog.Config{
+		Merchants: w.merchants, Index: w.defect.ofIndex(p, redisPort{p}), Loss: lossOf,
+		Log:       &statuslog.Log{Reader: topicPort{p}, Topic: statusTopic},
+		Control:   &statuslog.Control{Reader: topicPort{p}, Writer: topicPort{p}, Topic: controlTopic},
+		FollowUps: followUpPort{p}, After: refund.Schedule(delays).After,
+		Quiet: quiet, Every: keeperEvery, Logger: zerolog.Nop(),
+	})
+	go p.keeper.Run(withActor(p.ctx, "keeper"))
+	return p
+}
+
+// keeperEvery is rarer than in production, where it is seconds: the driver and every trouble wake the keeper.
+const keeperEvery = 6 * time.Hour
+
+type processKey struct{}
+
+func processOf(ctx context.Context) *process {
+	p, _ := ctx.Value(processKey{}).(*process)
+	return p
+}
+
+// token is random in production; here it is the next of its process.
+func (p *process) token() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tokens++
+	return fmt.Sprintf("%s.%d", p.name, p.tokens)
+}
+
+func (p *process) trouble(_ string, err error) {
+	if p.keeper != nil && lossOf(err).Kind != statuslog.Nothing {
+		p.keeper.Wake()
+	}
+}
+
+// lane is a token that the running work of an order holds.
+func (p *process) lane(order string) chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.lanes[order] == nil {
+		p.lanes[order] = make(chan struct{}, 1)
+	}
+	return p.lanes[order]
+}
+
+// kill ends the process where it stands: no goroutine of it passes another gate.
+func (p *process) kill() {
+	if p.dead.Load() {
+		return
+	}
+	p.world.logf("-- %s is killed", p.name)
+	p.torn()
+	p.end()
+	p.world.leave(p)
+}
+
+func (p *process) end() {
+	p.dead.Store(true)
+	p.cancel()
+}
+
+// freeze stops the process for d, as SIGSTOP does.
+func (p *process) freeze(d time.Duration) {
+	p.world.logf("-- %s is frozen for %s", p.name, d)
+	p.torn()
+	now := time.Now()
+	p.frozen.Store(now.Add(d).UnixNano())
+	p.world.broker.mu.Lock()
+	defer p.world.broker.mu.Unlock()
+	p.gaps = append(p.gaps, gap{now, now.Add(d)})
+}
+
+// torn notes that the process stopped between publishing an event and having looked at the record again: only then may an
+// older event stay the last one on the topic.
+func (p *process) torn() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key := range p.owes {
+		p.world.torn[key] = true
+	}
+}
+
+// wrote and looked tell when the process owes a look at the record behind an event.
+func (p *process) wrote(key string) { p.owe(key, true) }
+
+func (p *process) looked(key string) { p.owe(key, false) }
+
+func (p *process) owe(key string, does bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if does {
+		p.owes[key] = true
+	} else {
+		delete(p.owes, key)
+	}
+}
+
+func (p *process) frozenUntil() time.Time { return time.Unix(0, p.frozen.Load()) }
+
+// thaw waits at a gate while the process is frozen.
+func (p *process) thaw(ctx context.Context) {
+	if p.frozenUntil().After(time.Now()) {
+		p.pass(ctx, "frozen", before, "")
+	}
+}
+
+// restart boots the process again under the next name.
+func (w *world) restart(p *process) *process {
+	next := w.boot(p.name+"'", p.slot)
+	w.logf("-- %s starts", next.name)
+	if p.bridge != nil {
+		w.bridge = next
+	} else {
+		w.workers[p.slot] = next
+	}
+	return next
+}

@@ -1,0 +1,168 @@
+package explorer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/refundworker/refundworker/internal/dedupe"
+	"github.com/refundworker/refundworker/internal/dedupe/memstore"
+	"github.com/refundworker/refundworker/internal/refund"
+	"github.com/refundworker/refundworker/internal/statuslog"
+)
+
+// store is Redis, and what may happen to it.
+type store interface {
+	refund.Claims
+	refund.Records
+	statuslog.Index
+	wipe()
+	failover(lost int) int // the last acknowledged writes are lost; how many were
+	down(error)
+}
+
+// memory is the store in plain Go.
+type memory struct{ *memstore.Store }
+
+func newMemory(s *memstore.Store) store { return memory{s} }
+
+func (m memory) wipe()                 { m.Wipe() }
+func (m memory) failover(lost int) int { return m.Failover(lost) }
+func (m memory) down(err error)        { m.Down(err) }
+
+// lossOf reads an error of the store as the application does.
+func lossOf(err error) statuslog.Loss {
+	var missing *dedupe.ErrEpochMissing
+	var changed *dedupe.ErrServerChanged
+	switch {
+	case errors.As(err, &missing):
+		return statuslog.Loss{Kind: statuslog.Everything}
+	case errors.As(err, &changed):
+		return statuslog.Loss{Kind: statuslog.Suffix, Epoch: changed.Epoch}
+	}
+	return statuslog.Loss{}
+}
+
+// redisPort is a process's way to Redis: a gate before each script and one behind it.
+type redisPort struct{ proc *process }
+
+var errReplyLost = &refund.Unavailable{Why: "the connection broke", Err: errors.New("EOF")}
+
+// step takes one script through its gates.
+func step[T any](p *process, ctx context.Context, op, key string, script func() (T, error)) (T, error) {
+	var none T
+	if p.pass(ctx, op, before, key) {
+		return none, errReplyLost
+	}
+	if err := ctx.Err(); err != nil {
+		return none, &refund.Unavailable{Why: "too late", Err: err}
+	}
+	answer, err := script()
+	if p.pass(ctx, op, after, key) {
+		return none, errReplyLost
+	}
+	return answer, err
+}
+
+func plain(err error) (struct{}, error) { return struct{}{}, err }
+
+func (r redisPort) Claim(ctx context.Context, c refund.Claim) (refund.Claimed, error) {
+	return step(r.proc, ctx, "claim", c.Request.Key.String(), func() (refund.Claimed, error) {
+		claimed, err := r.proc.world.store.Claim(ctx, c)
+		r.proc.world.logf("   claim by %s: answer %d, %s", c.Token, claimed.Answer, recordWords(claimed.Record))
+		return claimed, err
+	})
+}
+
+func (r redisPort) Resend(ctx context.Context, rec refund.Record, token string, d time.Duration) (refund.Claimed, error) {
+	return step(r.proc, ctx, "resend", rec.Key().String(), func() (refund.Claimed, error) {
+		return r.proc.world.store.Resend(ctx, rec, token, d)
+	})
+}
+
+func (r redisPort) Load(ctx context.Context, key refund.Key) (refund.Record, error) {
+	return step(r.proc, ctx, "load", key.String(), func() (refund.Record, error) { return r.proc.world.store.Load(ctx, key) })
+}
+
+type recorded struct {
+	rec refund.Record
+	won bool
+}
+
+func (r redisPort) Record(ctx context.Context, next refund.Record, endLease string) (refund.Record, bool, error) {
+	answer, err := step(r.proc, ctx, "record", next.Key().String(), func() (recorded, error) {
+		rec, won, err := r.proc.world.store.Record(ctx, next, endLease)
+		r.proc.world.logf("   record %s: stored %t, %s", recordWords(next), won, recordWords(rec))
+		return recorded{rec, won}, err
+	})
+	return answer.rec, answer.won, err
+}
+
+func (r redisPort) Published(ctx context.Context, key refund.Key, sequence int64) (refund.Record, error) {
+	return step(r.proc, ctx, "published", key.String(), func() (refund.Record, error) {
+		rec, err := r.proc.world.store.Published(ctx, key, sequence)
+		if err == nil && rec.Last.Sequence <= sequence {
+			r.proc.looked(key.String())
+		}
+		return rec, err
+	})
+}
+
+func (r redisPort) Epoch(ctx context.Context, merchant string) (int64, error) {
+	return step(r.proc, ctx, "epoch", merchant, func() (int64, error) { return r.proc.world.store.Epoch(ctx, merchant) })
+}
+
+func (r redisPort) Restore(ctx context.Context, token string, rec refund.Record, content string) (refund.Record, error) {
+	return step(r.proc, ctx, "restore", rec.Key().String(), func() (refund.Record, error) {
+		return r.proc.world.store.Restore(ctx, token, rec, content)
+	})
+}
+
+func (r redisPort) Finish(ctx context.Context, merchant, token string, epoch int64) (int64, error) {
+	return step(r.proc, ctx, "finish", merchant, func() (int64, error) {
+		return r.proc.world.store.Finish(ctx, merchant, token, epoch)
+	})
+}
+
+func (r redisPort) Lock(ctx context.Context, merchant string, ttl time.Duration) (string, error) {
+	return step(r.proc, ctx, "lock", merchant, func() (string, error) { return r.proc.world.store.Lock(ctx, merchant, ttl) })
+}
+
+func (r redisPort) Refresh(ctx context.Context, merchant, token string, ttl time.Duration) error {
+	_, err := step(r.proc, ctx, "refresh", merchant, func() (struct{}, error) {
+		return plain(r.proc.world.store.Refresh(ctx, merchant, token, ttl))
+	})
+	return err
+}
+
+func (r redisPort) Unlock(ctx context.Context, merchant, token string) error {
+	_, err := step(r.proc, ctx, "unlock", merchant, func() (struct{}, error) {
+		return plain(r.proc.world.store.Unlock(ctx, merchant, token))
+	})
+	return err
+}
+
+func (r redisPort) Note(ctx context.Context, merchant, offsets string) error {
+	_, err := step(r.proc, ctx, "note", merchant, func() (struct{}, error) {
+		return plain(r.proc.world.store.Note(ctx, merchant, offsets))
+	})
+	return err
+}
+
+func (r redisPort) Noted(ctx context.Context, merchant string) (string, error) {
+	return step(r.proc, ctx, "noted", merchant, func() (string, error) { return r.proc.world.store.Noted(ctx, merchant) })
+}
+
+func recordWords(r refund.Record) string {
+	if !r.Known() {
+		return "nothing stored"
+	}
+	words := string(r.Last.Status)
+	if r.Doubt {
+		words += " in doubt"
+	}
+	if r.Accepted {
+		words += " accepted"
+	}
+	return words + sequenceWords(r)
+}

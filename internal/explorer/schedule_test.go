@@ -1,0 +1,212 @@
+package explorer
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/refundworker/refundworker/internal/gatewaysim"
+	"github.com/refundworker/refundworker/internal/refund"
+)
+
+// plan is one schedule: what happens at one gate of the first worker, and everything around it.
+type plan struct {
+	Gateway string // name of a behaviour
+	Flow    refund.Flow
+	Point   int    // number of the gate at which it happens, from 1; 0: nothing happens
+	Act     string // kill, freeze45s, freeze2m, fail
+	Next    string // who continues
+	Redis   string // keep, wipe, lose1 ...
+	Later   int    // the loss happens at this gate of whoever continues, from 1; 0: at the point itself
+	Pair    bool   // a second refund of the order, for which there is no room, comes meanwhile
+}
+
+func (p plan) String() string {
+	return fmt.Sprintf("gateway=%s flow=%s point=%d act=%s next=%s redis=%s later=%d pair=%t",
+		p.Gateway, p.Flow, p.Point, p.Act, p.Next, p.Redis, p.Later, p.Pair)
+}
+
+func parsePlan(s string) (p plan, err error) {
+	_, err = fmt.Sscanf(s, "gateway=%s flow=%s point=%d act=%s next=%s redis=%s later=%d pair=%t",
+		&p.Gateway, &p.Flow, &p.Point, &p.Act, &p.Next, &p.Redis, &p.Later, &p.Pair)
+	return p, err
+}
+
+// Who continues.
+var continuations = []string{"same", "other", "callback", "followup", "duplicate"}
+
+// horizon is how long a schedule may take: everything is well after its first minutes.
+const horizon = 72 * time.Hour
+
+const merchant = "S1"
+
+// planned is the director of a plan.
+type planned struct {
+	plan
+	gate      int      // of the first worker's deliveries so far
+	later     int      // of those that continue
+	happened  bool     // the point was reached
+	lost      bool     // Redis has lost what it shall lose
+	firstLife *process // that it happens to
+	points    []string // gates by name
+}
+
+func (p *planned) choose(_ *world, ready []*waiter) *waiter { return ready[0] }
+
+func (p *planned) at(w *world, one *waiter) (do action) {
+	if one.actor == "keeper" || w.now() < time.Second {
+		return
+	}
+	switch {
+	case one.proc == p.firstLife && !p.happened:
+		if p.gate++; p.gate == p.Point {
+			p.happened = true
+			return p.happen(w, one)
+		}
+		if p.Point == 0 {
+			p.points = append(p.points, fmt.Sprintf("%s/%s", one.op, one.side))
+		}
+	case p.happened && !p.lost && p.Later > 0 && one.proc != p.firstLife:
+		if p.later++; p.later == p.Later {
+			p.loses(w)
+		}
+	}
+	return
+}
+
+// happen is the fault at the point.
+func (p *planned) happen(w *world, one *waiter) (do action) {
+	w.logf("-- point %d: %s", p.Point, one)
+	if p.Later == 0 {
+		p.loses(w)
+	}
+	var frozen time.Duration
+	switch p.Act {
+	case "kill":
+		one.proc.kill()
+	case "fail":
+		do.fail = true
+		return
+	case "stay": // only Redis suffers
+		return
+	default:
+		frozen = must(time.ParseDuration(strings.TrimPrefix(p.Act, "freeze")))
+		one.proc.freeze(frozen)
+	}
+	p.goOn(w, one.proc, frozen)
+	return
+}
+
+// goOn says who continues, and when.
+func (p *planned) goOn(w *world, first *process, frozen time.Duration) {
+	all := func(who *process) func() { return func() { w.rebalance(0, who) } }
+	second := w.workers[1]
+	if frozen > 0 && frozen < session {
+		return // nobody notices
+	}
+	switch p.Next {
+	case "same":
+		if frozen > 0 {
+			w.at(session, "fenced", func() { w.leave(first) })
+			w.at(frozen+2*time.Second, "rejoins", all(first))
+			return
+		}
+		w.at(3*time.Second, "restart", func() { w.rebalance(0, w.restart(first)) })
+		return
+	case "other":
+		w.at(session, "takes over", all(second))
+		return
+	case "callback":
+		w.at(time.Second, "callback", w.callsBack)
+		w.at(session, "takes over", all(second))
+		return
+	case "followup":
+		w.at(time.Second, "a follow-up from outside", func() {
+			rec := refund.Record{Request: w.asked[0].request}
+			if w.newest[rec.Key().String()].Sequence == 0 {
+				return // only of what was announced
+			}
+			r := followUpRecord(rec, time.Minute)
+			r.Time = time.Now().Add(-time.Minute)
+			w.broker.append(topicPartition{Topic: r.Topic}, r)
+		})
+	case "duplicate":
+		w.at(time.Second, "duplicate", func() { w.publish(w.asked[0].request, 1) })
+	}
+	// The second worker has all but the partition of the first one's message, which comes to it later.
+	w.at(2*time.Second, "takes over the rest", func() {
+		w.assign(func(i int) *process {
+			if i == 0 {
+				return nil
+			}
+			return second
+		})
+	})
+	w.at(40*time.Second, "takes over", all(second))
+}
+
+// callsBack has the gateway tell the truth to the bridge, where it knows the first refund.
+func (w *world) callsBack() {
+	r := w.asked[0].request
+	if known, ok := w.sim.Refund(r.Merchant, r.RefundNo); ok && known.Status != "" {
+		go func() {
+			_, _ = w.sim.Notify(context.Background(), r.Merchant, r.RefundNo, gatewaysim.Notification{URL: callbacks + r.Merchant})
+		}()
+	}
+}
+
+func (p *planned) loses(w *world) {
+	p.lost = true
+	var n int
+	switch {
+	case p.Redis == "wipe":
+		w.logf("-- Redis is wiped")
+		w.store.wipe()
+	case strings.HasPrefix(p.Redis, "lose"):
+		must(fmt.Sscanf(p.Redis, "lose%d", &n))
+		w.logf("-- Redis fails over and loses %d writes", w.store.failover(n))
+	}
+}
+
+// play runs a plan in a bubble of its own.
+func play(t *testing.T, p plan, s setup) (j *judgement, points []string) {
+	synctest.Test(t, func(t *testing.T) {
+		director := &planned{plan: p}
+		s.merchants, s.director = []string{merchant}, director
+		w := newWorld(s)
+		defer w.close()
+		director.firstLife = w.workers[0]
+		w.rebalance(0, w.workers[0])
+		w.run(w.start.Add(time.Second), func() bool { return false }) // the keepers open the merchant
+		b := behaviourOf(p.Gateway)
+		first := request(merchant, "R1", "O1", 600, 1000, p.Flow)
+		if err := w.sim.SetScript(merchant+"/R1", b.script); err != nil {
+			t.Fatal(err)
+		}
+		if b.refuses > 0 {
+			w.sim.RefuseFor(b.refuses)
+		}
+		w.publish(first, 0)
+		if p.Pair {
+			w.at(5*time.Second, "second request", func() { w.publish(request(merchant, "R2", "O1", 600, 1000, refund.FlowRefund), 1) })
+		}
+		w.run(w.start.Add(horizon), w.quiet)
+		var stuck []string
+		if b.stuck {
+			stuck = []string{first.Key.String()}
+		}
+		j, points = w.judge(stuck...), director.points
+		if s.trace != nil {
+			for _, broken := range j.broken {
+				w.logf("BROKEN %s", broken)
+			}
+		}
+	})
+	return j, points
+}
+
+var _ io.Writer
