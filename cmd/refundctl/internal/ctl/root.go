@@ -85,7 +85,7 @@ or a given file; 3 Kafka or Redis cannot be reached; 99 a threshold was missed;
 	fatal(root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "wide", "json"}, cobra.ShellCompDirectiveNoFileComp)))
 	fatal(root.MarkPersistentFlagFilename("config", "yaml", "yml"))
 	root.AddCommand(
-		newSubmit(r), newWatch(r),
+		newSubmit(r), newWatch(r), newShow(r), newList(r),
 		newCallback(r), newGateway(r),
 	)
 	return root

@@ -129,6 +129,8 @@ var varying = []struct {
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?`), "<time>"},
 	{regexp.MustCompile(`-r\d+\b`), "-r1"},
 	{regexp.MustCompile(`"provider_refund_id":"[^"]*"`), `"provider_refund_id":"<id>"`},
+	{regexp.MustCompile(`(refund\.[a-z.]+)?/?\b\d+/\d+ *`), "<place> "},
+	{regexp.MustCompile(`eftpay R\d+`), "eftpay R<id>"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d{2,}`), "<addr>"},
 	{regexp.MustCompile(`"took_ms":\d+`), `"took_ms":0`},
 	{regexp.MustCompile(`\d+ ms *`), "<n> ms "},

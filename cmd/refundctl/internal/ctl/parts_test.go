@@ -1,0 +1,61 @@
+package ctl
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/refundworker/refundworker/internal/app"
+	"github.com/refundworker/refundworker/internal/consumer"
+)
+
+// publish writes a message to the request topic as it is.
+func publish(t testing.TB, configFile string, messages ...string) {
+	t.Helper()
+	cfg, err := app.Load(configFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := app.NewClient(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for _, m := range messages {
+		if err := client.Publish(t.Context(), []byte("key"), []byte(m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// noTopics is a world whose Kafka has none.
+func noTopics(t testing.TB) world {
+	t.Helper()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	return changedConfig(t, "brokers: ["+theSystem(t).Kafka+"]", "brokers: ["+strings.Join(cluster.ListenAddrs(), ",")+"]")
+}
+
+// noRecords is a world whose topics are empty.
+func noRecords(t testing.TB) world {
+	t.Helper()
+	w := noTopics(t)
+	cfg, err := app.Load(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := app.NewClient(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	p := client.Parts()
+	if err := p.Kafka.EnsureTopics(t.Context(), consumer.Specs(p.Topics, p.Delays, 2, 1)); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
