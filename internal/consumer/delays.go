@@ -90,11 +90,12 @@ func (d *Delayer) Write(ctx context.Context, m Delayed) error {
 	if head.firstSeen.IsZero() {
 		head.firstSeen = time.Now()
 	}
-	_, err := d.write(ctx, m, head.origin, head.firstSeen)
+	_, err := d.write(ctx, m, delayHeaders{origin: head.origin, firstSeen: head.firstSeen})
 	return err
 }
 
-func (d *Delayer) write(ctx context.Context, m Delayed, origin string, firstSeen time.Time) (time.Duration, error) {
+// write takes cause and follow-up from the message, the rest of the headers from head.
+func (d *Delayer) write(ctx context.Context, m Delayed, head delayHeaders) (time.Duration, error) {
 	if !m.Cause.known() {
 		return 0, fmt.Errorf("consumer: %q is no cause of a delay", m.Cause)
 	}
@@ -103,9 +104,7 @@ func (d *Delayer) write(ctx context.Context, m Delayed, origin string, firstSeen
 	if whole := now.Truncate(time.Millisecond); whole.Before(now) {
 		now = whole.Add(time.Millisecond) // Kafka keeps milliseconds: round up, never early
 	}
-	err := d.writer.Write(ctx, kafka.Record{
-		Topic: d.topics.Delay(fit), Key: m.Key, Value: m.Value, Time: now,
-		Headers: delayHeaders{cause: m.Cause, followUp: m.FollowUp, origin: origin, firstSeen: firstSeen}.replaceIn(m.Headers),
-	})
+	head.cause, head.followUp = m.Cause, m.FollowUp
+	err := d.writer.Write(ctx, kafka.Record{Topic: d.topics.Delay(fit), Key: m.Key, Value: m.Value, Time: now, Headers: head.replaceIn(m.Headers)})
 	return fit, err
 }

@@ -116,8 +116,11 @@ func (d *delivering) writeLater(v Verdict) error {
 	ctx, cancel := context.WithTimeout(d.session.works, writeTimeout)
 	defer cancel()
 	c := d.session.c
-	fit, err := c.delayer.write(ctx, Delayed{Key: d.Key, Value: d.Value, Headers: d.Headers, After: v.after, Cause: v.cause, FollowUp: v.followUp},
-		d.Origin, d.FirstSeen)
+	head := delayHeaders{origin: d.Origin, firstSeen: d.FirstSeen}
+	if v.followUp > 0 && v.followUp == d.FollowUp && v.cause == d.Cause {
+		head.place = d.Place() // the same follow-up, elsewhere
+	}
+	fit, err := c.delayer.write(ctx, Delayed{Key: d.Key, Value: d.Value, Headers: d.Headers, After: v.after, Cause: v.cause, FollowUp: v.followUp}, head)
 	if err == nil && c.cfg.Metrics.Delayed != nil {
 		c.cfg.Metrics.Delayed(v.cause, fit)
 	}

@@ -32,6 +32,7 @@ type Delivery struct {
 	FollowUp  int       // refund-follow-up; 0 where there is none
 	Origin    string    // Place of the first delivery; empty where a message was written from outside of one
 	FirstSeen time.Time // wall clock of the first delivery
+	Moved     string    // of a follow-up that was parked: the Place that it had before; else empty
 
 	// Alive is the instant just before the last commit request that the broker acknowledged for the generation that this
 	// delivery belongs to: at that instant the partition was still ours. It carries a monotonic clock reading, so compare
@@ -39,8 +40,14 @@ type Delivery struct {
 	Alive func() time.Time
 }
 
-// Place is topic/partition/offset of this record.
-func (d Delivery) Place() string { return fmt.Sprintf("%s/%d/%d", d.Topic, d.Partition, d.Offset) }
+// Place is topic/partition/offset of this record; of a follow-up that came back with its number unchanged, of the record
+// that had this number first. Who was taken by that name before a crash is known by it afterwards, wherever he waited.
+func (d Delivery) Place() string {
+	if d.Moved != "" {
+		return d.Moved
+	}
+	return fmt.Sprintf("%s/%d/%d", d.Topic, d.Partition, d.Offset)
+}
 
 // Work handles one delivery and says what becomes of it. Its ctx ends when the drain's time is up: it must then return
 // soon. A panic is recovered: the work is run again, up to three times in all.

@@ -17,11 +17,12 @@ const (
 	headerFollowUp  = "refund-follow-up"
 	headerOrigin    = "refund-origin"
 	headerFirstSeen = "refund-first-seen"
+	headerPlace     = "refund-place"
 
 	knownVersion = 1
 )
 
-var delayHeaderNames = []string{headerVersion, headerCause, headerFollowUp, headerOrigin, headerFirstSeen}
+var delayHeaderNames = []string{headerVersion, headerCause, headerFollowUp, headerOrigin, headerFirstSeen, headerPlace}
 
 func (c Cause) known() bool { return c == CauseRetry || c == CauseParked || c == CauseFollowUp }
 
@@ -31,7 +32,8 @@ type delayHeaders struct {
 	followUp  int
 	origin    string
 	firstSeen time.Time
-	err       error // of the first header that cannot be read
+	place     string // see Delivery.Place
+	err       error  // of the first header that cannot be read
 }
 
 // readDelayHeaders takes the last of headers with the same name, as they are overwritten, never added to.
@@ -58,6 +60,8 @@ func readDelayHeaders(from []kafka.Header) (h delayHeaders) {
 			h.followUp, err = strconv.Atoi(value)
 		case headerOrigin:
 			h.origin = value
+		case headerPlace:
+			h.place = value
 		case headerFirstSeen:
 			h.firstSeen, err = time.Parse(time.RFC3339Nano, value)
 		}
@@ -77,6 +81,9 @@ func (h delayHeaders) replaceIn(headers []kafka.Header) []kafka.Header {
 		add(headerOrigin, h.origin)
 	}
 	add(headerFirstSeen, h.firstSeen.UTC().Format(time.RFC3339Nano))
+	if h.place != "" {
+		add(headerPlace, h.place)
+	}
 	return out
 }
 

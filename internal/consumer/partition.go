@@ -124,7 +124,7 @@ func (p *partition) deliver(r kafka.Record, due time.Time) {
 		}
 		d.Cause, d.FollowUp = CauseRetry, head.followUp // retry: somebody put a message here by hand, without our headers
 		if head.version > 0 {
-			d.Cause, d.Origin, d.FirstSeen = head.cause, head.origin, head.firstSeen
+			d.Cause, d.Origin, d.FirstSeen, d.Moved = head.cause, head.origin, head.firstSeen, head.place
 		}
 	}
 	lane := ""

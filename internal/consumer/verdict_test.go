@@ -80,6 +80,34 @@ func TestADelayedMessageIsReadAsItWasWritten(t *testing.T) {
 	})
 }
 
+// A follow-up that is parked keeps its place: whoever took its number by that name, and died, is known when it comes
+// back. The next number is a new message with a place of its own.
+func TestAParkedFollowUpKeepsItsPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var places []string
+		w := newWorld(t, byValue(func(_ context.Context, d Delivery) Verdict {
+			places = append(places, fmt.Sprint(d.FollowUp, " ", d.Place()))
+			if len(places) < 3 {
+				return Later(0, CauseFollowUp, d.FollowUp)
+			}
+			return Later(0, CauseFollowUp, d.FollowUp+1)
+		}))
+		headers := delayHeaders{cause: CauseFollowUp, followUp: 2, firstSeen: time.Now()}.replaceIn(nil)
+		next := kafka.Record{Value: []byte("v"), Time: time.Now(), Headers: headers}
+		for range 4 {
+			w.put("delay.10s", 0, next)
+			stop := w.start()
+			pass(time.Minute)
+			stop()
+			all := w.writes()
+			next = all[len(all)-1]
+		}
+		if want := []string{"2 delay.10s/0/0", "2 delay.10s/0/0", "2 delay.10s/0/0", "3 delay.10s/0/3"}; !slices.Equal(places, want) {
+			t.Errorf("got %q, want %q", places, want)
+		}
+	})
+}
+
 func TestNothingIsCommittedPastAVerdictThatCannotBeWritten(t *testing.T) {
 	for name, verdict := range map[string]func() Verdict{
 		"later": func() Verdict { return Later(time.Minute, CauseRetry, 0) },
