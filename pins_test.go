@@ -1,9 +1,9 @@
 package refundworker_test
 
 import (
+	_ "github.com/HdrHistogram/hdrhistogram-go"
 	_ "github.com/alicebob/miniredis/v2"
 	_ "github.com/goccy/go-yaml"
-	_ "github.com/oklog/run"
 	_ "github.com/prometheus/client_golang/prometheus/promhttp"
 	_ "github.com/redis/go-redis/v9"
 	_ "github.com/rs/zerolog"

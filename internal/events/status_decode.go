@@ -65,7 +65,6 @@ func DecodeStatus(value []byte, headers []Header) (Status, error) {
 type statusReader struct {
 	scanner
 	st                            Status
-	status, source                string
 	amount, orderAmount, currency string
 	there                         []string
 	problems                      []Problem

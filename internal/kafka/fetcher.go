@@ -208,18 +208,18 @@ func (c *Client) listOffset(ctx context.Context, tp TopicPartition, at int64, co
 	if err != nil {
 		return 0, err
 	}
-	for _, t := range answer.(*listoffsets.Response).Topics {
-		for _, p := range t.Partitions {
-			if p.ErrorCode != 0 {
-				return 0, kafkago.Error(p.ErrorCode)
-			}
-			if p.Offset < 0 && at >= 0 {
-				return c.listOffset(ctx, tp, End, committed)
-			}
-			return p.Offset, nil
-		}
+	topics := answer.(*listoffsets.Response).Topics
+	if len(topics) != 1 || len(topics[0].Partitions) != 1 {
+		return 0, fmt.Errorf("no offset in the answer about %s", tp)
 	}
-	return 0, fmt.Errorf("no offset in the answer about %s", tp)
+	p := topics[0].Partitions[0]
+	switch {
+	case p.ErrorCode != 0:
+		return 0, kafkago.Error(p.ErrorCode)
+	case p.Offset < 0 && at >= 0: // nothing is that young
+		return c.listOffset(ctx, tp, End, committed)
+	}
+	return p.Offset, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -88,3 +88,9 @@ func TestWriteCallbackIsOneThatParseCallbackTakes(t *testing.T) {
 		}
 	}
 }
+
+func TestIdentity(t *testing.T) {
+	if g, _ := answering(t, ""); g.Identity() != "733b887a4a784708bb369524db5b6ded" {
+		t.Errorf("%q", g.Identity())
+	}
+}

@@ -128,8 +128,8 @@ func TestEachStatusMeansTheSameEverywhere(t *testing.T) {
 // What a return_status means, for a call and for a query, signed and not.
 func TestEachReturnCode(t *testing.T) {
 	type want struct {
-		call, query      refund.Class
-		callHold, unsafe bool // unsafe: unsigned, it holds the merchant
+		call, query refund.Class
+		unsafe      bool // unsafe: unsigned, it holds the merchant
 	}
 	wants := map[string]want{
 		"12":  {call: refund.NotSent, query: refund.Unknown},

@@ -91,3 +91,9 @@ func TestWriteCallbackIsOneThatParseCallbackTakes(t *testing.T) {
 		t.Error("a notification about nothing")
 	}
 }
+
+func TestIdentity(t *testing.T) {
+	if id := newGateway(t, "", nil).Identity(); id != "S0003469" {
+		t.Errorf("%q", id)
+	}
+}
