@@ -7,11 +7,29 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The race detector needs a C compiler; without one the tests say so and run without it.
 RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-.PHONY: test test-real lint bench tidy
+.PHONY: test test-real chaos lint bench tidy
 
 test: ## everything on embedded parts; needs only Go
 	@test -n "$(RACE)" || echo "no C compiler here: the tests run without the race detector"
 	$(GO) test $(RACE) -timeout 10m ./...
+
+# The Apache Kafka that test-real and chaos start; 3.9.2 is the oldest that is tested.
+KAFKA ?= 4.3.1
+WITH = $(GO) run ./internal/realparts/with
+
+# The suites that run on the parts that KAFKA_BROKERS, REDIS_ADDR and REDIS_CLUSTER_ADDRS name.
+SUITES = ./internal/kafka ./internal/consumer ./internal/dedupe/... ./internal/statuslog
+
+test-real: ## the same suites, the binaries, failovers and a chaos run, on a real Kafka and Redis; needs Java, Maven, redis-server
+	@$(WITH) -check
+	$(WITH) -kafka $(KAFKA) -brokers 1 -redis -cluster -- $(GO) test $(RACE) -count=1 -timeout 8m $(SUITES)
+	$(WITH) -kafka $(KAFKA) -brokers 1 -restarts -- $(GO) test $(RACE) -count=1 -timeout 3m -run OverABrokersRestart ./internal/kafka
+	REAL_PARTS=1 KAFKA=$(KAFKA) $(GO) test $(RACE) -count=1 -p 1 -timeout 8m ./internal/realparts ./internal/chaos
+	@$(MAKE) --no-print-directory chaos CHAOS_SECONDS=$(or $(CHAOS_SECONDS),60)
+
+chaos: ## kill -9, pauses, wipes and a bad gateway for CHAOS_SECONDS (300) from CHAOS_SEED, on real parts, then the audit
+	@$(WITH) -check
+	KAFKA=$(KAFKA) $(GO) run ./internal/chaos/run
 
 lint: ## gofmt, vet, staticcheck, go.mod in order
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted (gofmt -w them):"; echo "$$unformatted"; exit 1; }

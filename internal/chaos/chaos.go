@@ -60,10 +60,15 @@ func (r *run) run(ctx context.Context) error {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	r.seen = watch(watching, client)
-	if err := r.hurt(ctx, client); err != nil {
+	log, err := os.Create(filepath.Join(r.Dir, "faults.log"))
+	if err != nil {
 		return err
 	}
-	took, unsettled := r.system.settle(ctx, r.seen, r.shop.tally)
+	defer log.Close()
+	if err := r.hurt(ctx, client, log); err != nil {
+		return err
+	}
+	took, unsettled := r.system.settle(ctx, r.seen, r.shop.tally, log)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -85,12 +90,7 @@ func (r *run) run(ctx context.Context) error {
 
 // hurt publishes and torments for the run's length, then has the gateways behave
 // and everybody up.
-func (r *run) hurt(ctx context.Context, client *app.Client) error {
-	log, err := os.Create(filepath.Join(r.Dir, "faults.log"))
-	if err != nil {
-		return err
-	}
-	defer log.Close()
+func (r *run) hurt(ctx context.Context, client *app.Client, log io.Writer) error {
 	r.shop = newShop(r.Seed)
 	r.monkey = &monkey{system: r.system, seed: r.Seed, length: r.Length, log: log, tally: faults{Kills: map[string]int{}}}
 	making, cancel := context.WithTimeout(ctx, r.Length)
@@ -101,7 +101,7 @@ func (r *run) hurt(ctx context.Context, client *app.Client) error {
 		publishing <- p.run(ctx, making.Done())
 	}()
 	r.monkey.run(making)
-	err = r.system.Books.Command(ctx, map[string]any{"generator": map[string]any{"seed": r.Seed, "rates": map[string]int{}}})
+	err := r.system.Books.Command(ctx, map[string]any{"generator": map[string]any{"seed": r.Seed, "rates": map[string]int{}}})
 	return errors.Join(<-publishing, err)
 }
 

@@ -5,6 +5,7 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"time"
@@ -70,8 +71,8 @@ const (
 
 // settle waits until every refund has ended that can, all requests are taken, and
 // nothing has changed for a while. It answers how long the first two took.
-func (s *System) settle(ctx context.Context, seen *statuses, all published) (time.Duration, error) {
-	began := time.Now()
+func (s *System) settle(ctx context.Context, seen *statuses, all published, log io.Writer) (time.Duration, error) {
+	began, told := time.Now(), time.Time{}
 	client, err := kafka.Open(kafka.Config{Brokers: s.Kafka.Brokers, ClientID: "chaos"})
 	if err != nil {
 		return 0, err
@@ -87,6 +88,10 @@ func (s *System) settle(ctx context.Context, seen *statuses, all published) (tim
 			if unread, err = unreadRequests(ctx, client, s); err != nil {
 				unread = 1 // not known while a coordinator comes back
 			}
+		}
+		if time.Since(told) > 5*time.Second {
+			told = time.Now()
+			fmt.Fprintf(log, "%s settling: %d refunds without an end, %d requests not taken\n", told.Format(clockForm), len(open), unread)
 		}
 		switch {
 		case len(open) > 0 || unread > 0:

@@ -27,7 +27,7 @@ func Missing(commands ...string) string {
 	if len(missing) == 0 {
 		return ""
 	}
-	return "missing here: " + strings.Join(missing, ", ") + " (Debian: apt-get install openjdk-17-jre-headless maven redis-server)"
+	return "missing here: " + strings.Join(missing, ", ") + " (Debian: apt-get install default-jre-headless maven redis-server)"
 }
 
 // Process is one started part. It may be killed and started again, with the same
