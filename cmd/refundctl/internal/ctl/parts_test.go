@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/refundworker/refundworker/internal/app"
 	"github.com/refundworker/refundworker/internal/consumer"
+	"github.com/refundworker/refundworker/internal/sandbox"
 )
 
 // publish writes a message to the request topic as it is.
@@ -58,4 +60,34 @@ func noRecords(t testing.TB) world {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// ownSystem is a system that no other test has touched.
+func ownSystem(t testing.TB) (*sandbox.System, world) {
+	t.Helper()
+	s, err := sandbox.Start(context.Background(), sandbox.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s, world{config: s.ConfigFile}
+}
+
+// parts are those of a system's configuration.
+func parts(t testing.TB, configFile string) app.Parts {
+	t.Helper()
+	cfg, err := app.Load(configFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := app.NewClient(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client.Parts()
 }

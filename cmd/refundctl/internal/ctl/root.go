@@ -86,6 +86,7 @@ or a given file; 3 Kafka or Redis cannot be reached; 99 a threshold was missed;
 	fatal(root.MarkPersistentFlagFilename("config", "yaml", "yml"))
 	root.AddCommand(
 		newSubmit(r), newWatch(r), newShow(r), newList(r),
+		newAudit(r),
 		newCallback(r), newGateway(r),
 	)
 	return root

@@ -18,7 +18,9 @@ func TestShowAFinishedRefund(t *testing.T) {
 	up(t).reading(lines(request)).run(t, "submit", "-", "--wait").want(t, ExitDone)
 	up(t).reading(lines(request)).run(t, "submit", "-", "--wait").want(t, ExitDone)
 	up(t).reading(lines(with(request, "amount", "0.02"))).run(t, "submit", "-", "--wait").want(t, ExitWrong)
-	until(t, func() bool { return !strings.Contains(up(t).onTerminal().run(t, "show", no("show-done")).out, "not yet") })
+	until(t, func() bool {
+		return !strings.Contains(up(t).onTerminal().run(t, "show", no("show-done")).out, "not yet")
+	})
 	a := up(t).onTerminal().run(t, "show", no("show-done")).want(t, ExitDone)
 	golden(t, "show_done.txt", a.out)
 	a = up(t).onTerminal().run(t, "show", no("show-done"), "-o", "wide", "--merchant", "S0003469", "--since", "1h").want(t, ExitDone)
