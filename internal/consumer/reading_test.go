@@ -23,8 +23,13 @@ func TestReadWaitingReadsWhatADelayerWrote(t *testing.T) {
 	if err := d.Write(t.Context(), Delayed{Key: []byte("k"), Value: []byte("v"), After: time.Minute, Cause: CauseFollowUp, FollowUp: 7}); err != nil {
 		t.Fatal(err)
 	}
+	kept.records[0].Offset = 5
 	w, err := ReadWaiting(kept.records[0], time.Minute)
-	if err != nil || w.Cause != CauseFollowUp || w.FollowUp != 7 || w.Origin != "" || w.FirstSeen.Before(began.Add(-time.Second)) || w.Due.Before(began.Add(time.Minute)) {
+	if err != nil || w.Place != "delay.1m/0/5" || w.Cause != CauseFollowUp || w.FollowUp != 7 || w.Origin != "" || w.FirstSeen.Before(began.Add(-time.Second)) || w.Due.Before(began.Add(time.Minute)) {
+		t.Errorf("%+v, %v", w, err)
+	}
+	parked := kafka.Record{Headers: []kafka.Header{{Key: headerPlace, Value: []byte("delay.1m/0/1")}}}
+	if w, err := ReadWaiting(parked, time.Minute); err != nil || w.Place != "delay.1m/0/1" {
 		t.Errorf("%+v, %v", w, err)
 	}
 	if _, err := ReadWaiting(kafka.Record{Headers: []kafka.Header{{Key: headerCause, Value: []byte("boredom")}}}, time.Minute); err == nil {

@@ -71,6 +71,8 @@ type waiting struct {
 	Cause    string    `json:"cause"`
 	FollowUp int       `json:"follow_up,omitempty"`
 	GoesOn   bool      `json:"goes_on"` // false: a later follow-up was taken, this one only ends
+
+	chain string // the place by which its chain knows it
 }
 
 func (r *run) show(ctx context.Context, refundNo, merchant, since string) error {

@@ -165,7 +165,7 @@ func (g *gathering) wait(r kafka.Record, delay time.Duration) error {
 		return nil
 	}
 	w, _ := consumer.ReadWaiting(r, delay) // what cannot be read becomes a dead letter, in words
-	v.Waits = append(v.Waits, waiting{Place: place(r), Topic: r.Topic, Due: w.Due, Cause: string(w.Cause), FollowUp: w.FollowUp, GoesOn: true})
+	v.Waits = append(v.Waits, waiting{Place: place(r), Topic: r.Topic, Due: w.Due, Cause: string(w.Cause), FollowUp: w.FollowUp, GoesOn: true, chain: w.Place})
 	return nil
 }
 

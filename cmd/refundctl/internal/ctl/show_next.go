@@ -43,7 +43,7 @@ func (r *record) goesOn(w waiting) bool {
 	case r.rec.Last.Status.Final() && !r.Doubt:
 		return false
 	case w.FollowUp == r.FollowUp:
-		return r.Place == "" || r.Place == w.Place
+		return r.Place == "" || r.Place == w.chain
 	}
 	return w.FollowUp > r.FollowUp
 }

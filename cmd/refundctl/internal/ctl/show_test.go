@@ -152,7 +152,9 @@ func TestNext(t *testing.T) {
 		{"review", view{Timeline: status(refund.StatusReview, ""), Waits: []waiting{later}}, "refundctl resolve", false},
 		{"forgotten", view{Timeline: status(refund.StatusUnknown, ""), Record: rec(plain)}, "Nothing waits for it", true},
 		{"only the ends of chains", view{Timeline: status(refund.StatusUnknown, ""), Record: rec(plain), Waits: []waiting{
-			{Place: "refund.delay.1m/0/4", FollowUp: 1, GoesOn: true}, {Place: "refund.delay.1m/0/3", FollowUp: 1, GoesOn: true}}}, "Nothing waits for it", true},
+			{chain: "refund.delay.1m/0/4", FollowUp: 1, GoesOn: true}, {chain: "refund.delay.1m/0/3", FollowUp: 1, GoesOn: true}}}, "Nothing waits for it", true},
+		{"parked within its chain", view{Timeline: status(refund.StatusUnknown, ""), Record: rec(plain), Waits: []waiting{
+			{Place: "refund.delay.5m/0/9", chain: "refund.delay.1m/0/5", Due: now.Add(time.Minute), FollowUp: 1, GoesOn: true}}}, "asked in 1m00s (follow-up 1)", false},
 		{"not published", view{Timeline: status(refund.StatusPending, ""), Record: rec(func(r *refund.Record) { r.Last.Sequence, r.LeaseEnd = 3, now.Add(1) })}, "not known to be published (sequence 3)", false},
 		{"an older event behind a newer one", view{Timeline: append(status(refund.StatusSucceeded, ""), event{status: events.Status{Event: refund.Event{Sequence: 1, Status: refund.StatusPending}}})}, "the money moved", false},
 	} {
