@@ -23,6 +23,7 @@ type Options struct {
 	Brokers      int
 	KafkaVersion string
 	Orders       float64   // made a second; an order has three refunds on average
+	Race         bool      // run binaries with the race detector
 	Dir          string    // for data and logs
 	Out          io.Writer // progress and the verdict
 }
@@ -30,7 +31,7 @@ type Options struct {
 // Run is one run. Its error says what must not have happened.
 func Run(ctx context.Context, o Options) error {
 	began := time.Now()
-	system, err := Start(ctx, o.Dir, SystemOptions{KafkaVersion: o.KafkaVersion, Brokers: o.Brokers, Workers: 2,
+	system, err := Start(ctx, o.Dir, SystemOptions{KafkaVersion: o.KafkaVersion, Brokers: o.Brokers, Workers: 2, Race: o.Race,
 		Gateway: map[string]any{"generator": map[string]any{"seed": o.Seed, "rates": rates}}})
 	if err != nil {
 		return err
@@ -83,7 +84,7 @@ func (r *run) run(ctx context.Context) error {
 	wrongs = append(wrongs, r.trace(ctx, report))
 	gateways := r.gatewayWords(ctx)
 	r.system.saveMetrics()
-	verdict := errors.Join(append(wrongs, r.system.End())...)
+	verdict := errors.Join(append(wrongs, r.system.End(), r.system.cries())...)
 	r.summary(report, took, gateways, verdict)
 	return verdict
 }

@@ -55,8 +55,8 @@ func (s *shop) order(now time.Duration) []message {
 	total := int64(200 + s.rng.IntN(9800))
 	var all []message
 	for i := range 1 + s.rng.IntN(5) {
-		amount := 1 + s.rng.Int64N(total/2)
-		if s.rng.IntN(8) == 0 {
+		amount := 1 + s.rng.Int64N(total/3)
+		if s.rng.IntN(10) == 0 {
 			amount = total
 		}
 		s.tally.Refunds++

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/refundworker/refundworker/internal/app"
@@ -40,6 +41,7 @@ type SystemOptions struct {
 	KafkaVersion string         // realparts.KafkaVersion unless set
 	Brokers      int            // 1 unless set
 	Workers      int            // 1 unless set
+	Race         bool           // build the binaries with the race detector
 	Gateway      map[string]any // further keys of the simulator's configuration
 }
 
@@ -64,7 +66,7 @@ func (s *System) start(ctx context.Context, o SystemOptions) error {
 	if missing := realparts.Missing("java", "mvn", "redis-server", "redis-cli"); missing != "" {
 		return errors.New(missing)
 	}
-	if err := s.build(ctx); err != nil {
+	if err := s.build(ctx, o.Race); err != nil {
 		return err
 	}
 	if err := s.startParts(o); err != nil {
@@ -101,14 +103,14 @@ func (s *System) start(ctx context.Context, o SystemOptions) error {
 const readyTime = time.Minute
 
 // build makes the binaries that are run, into dir/bin.
-func (s *System) build(ctx context.Context) error {
+func (s *System) build(ctx context.Context, race bool) error {
 	const module = "github.com/refundworker/refundworker/cmd/"
 	bin := filepath.Join(s.dir, "bin")
 	if err := os.MkdirAll(bin, 0o700); err != nil {
 		return err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", bin+"/", module+"worker", module+"notify-bridge", module+"gateway-sim")
-	if out, err := build.CombinedOutput(); err != nil {
+	args := []string{"build", fmt.Sprintf("-race=%t", race), "-o", bin + "/", module + "worker", module + "notify-bridge", module + "gateway-sim"}
+	if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("building the binaries: %w: %s", err, out)
 	}
 	return nil
@@ -179,6 +181,25 @@ const stopTime = 20 * time.Second
 // Audit holds the topics against the gateways' books.
 func (s *System) Audit(ctx context.Context) (audit.Report, error) {
 	return app.Audit(ctx, s.Config, true, func() ([]audit.Payment, error) { return s.Books.Payments(ctx) })
+}
+
+// outcries are what no daemon may ever write: a panic, recovered or not, or a data
+// race.
+var outcries = []string{"DATA RACE", "panic:", "made the handler panic"}
+
+// cries names each log of a daemon that has one.
+func (s *System) cries() error {
+	var errs []error
+	for _, p := range append(append([]*realparts.Process{}, s.Workers...), s.Bridge, s.Gateway) {
+		text, err := os.ReadFile(p.Log)
+		errs = append(errs, err)
+		for _, cry := range outcries {
+			if strings.Contains(string(text), cry) {
+				errs = append(errs, fmt.Errorf("%s wrote %q: see %s", p.Name, cry, p.Log))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // saveMetrics leaves each daemon's /metrics beside its log. What cannot be had is

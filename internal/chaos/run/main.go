@@ -70,7 +70,7 @@ func options(getenv func(string) string) (chaos.Options, error) {
 		version = realparts.KafkaVersion
 	}
 	return chaos.Options{
-		Length: time.Duration(seconds) * time.Second, Seed: seed, Brokers: int(brokers), KafkaVersion: version, Orders: float64(orders),
+		Length: time.Duration(seconds) * time.Second, Seed: seed, Brokers: int(brokers), KafkaVersion: version, Orders: float64(orders), Race: getenv("CHAOS_RACE") != "",
 	}, errors.Join(err1, err2, err3, err4)
 }
 
