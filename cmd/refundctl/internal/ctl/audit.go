@@ -91,7 +91,7 @@ func (r *run) audit(ctx context.Context, a auditing) (err error) {
 	case a.whole && (a.since != "" || a.until != ""):
 		return usage("--whole contradicts --since and --until")
 	}
-	s, err := r.connect(ctx, kafkaUp)
+	ctx, s, err := r.connect(ctx, kafkaUp)
 	if err != nil {
 		return err
 	}

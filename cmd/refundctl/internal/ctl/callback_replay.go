@@ -51,7 +51,7 @@ func (r *run) callbackReplay(ctx context.Context, file string, p replaying) erro
 	if p.dup < 1 || p.parallel < 1 {
 		return usage("--dup and --parallel must be at least 1")
 	}
-	s, err := r.connect(ctx, nothing)
+	ctx, s, err := r.connect(ctx, nothing)
 	if err != nil {
 		return err
 	}

@@ -90,7 +90,12 @@ func changedConfig(t testing.TB, old, with string) world {
 	if !strings.Contains(text, old) {
 		t.Fatalf("%s does not hold %q", name, old)
 	}
+	return world{config: absolute(t, name, strings.Replace(text, old, with, 1))}
+}
+
+// absolute writes a configuration elsewhere, its key files named in full.
+func absolute(t testing.TB, name, text string) string {
+	t.Helper()
 	dir := filepath.Dir(name)
-	text = strings.NewReplacer(old, with, "merchant.pem", filepath.Join(dir, "merchant.pem"), "gateway.pub.pem", filepath.Join(dir, "gateway.pub.pem")).Replace(text)
-	return world{config: file(t, "changed.yaml", text)}
+	return file(t, "changed.yaml", strings.NewReplacer("merchant.pem", filepath.Join(dir, "merchant.pem"), "gateway.pub.pem", filepath.Join(dir, "gateway.pub.pem")).Replace(text))
 }

@@ -73,7 +73,7 @@ func (r *run) callbackTrigger(ctx context.Context, event string, t trigger) erro
 	if t.amount != "" {
 		needs = nothing
 	}
-	s, err := r.connect(ctx, needs)
+	ctx, s, err := r.connect(ctx, needs)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (s *system) rehearsal(merchant, target string) error {
 func (s *system) toldOf(ctx context.Context, t trigger) (refund.Record, error) {
 	key := refund.Key{Merchant: t.merchant, RefundNo: t.refundNo}
 	if t.amount == "" {
-		rec, err := s.Store.Load(ctx, key)
+		rec, err := s.record(ctx, key)
 		if err == nil && !rec.Known() {
 			err = usage("refund %s of merchant %s is not known: submit it first, or say what it is by --amount, --order-amount and --order", t.refundNo, t.merchant)
 		}

@@ -75,7 +75,7 @@ type told struct {
 }
 
 func (r *run) callbackVerify(c *cobra.Command, file, merchant string) error {
-	s, err := r.connect(c.Context(), nothing)
+	_, s, err := r.connect(c.Context(), nothing)
 	if err != nil {
 		return err
 	}

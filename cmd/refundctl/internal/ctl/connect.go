@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/refundworker/refundworker/internal/app"
 	"github.com/refundworker/refundworker/internal/config"
+	"github.com/refundworker/refundworker/internal/dedupe"
 	"github.com/refundworker/refundworker/internal/providers"
+	"github.com/refundworker/refundworker/internal/refund"
 )
 
 // load reads the configuration.
@@ -32,42 +35,92 @@ const (
 	nothing need = 0
 	kafkaUp need = 1 << iota
 	redisUp
+	forever // it waits for what comes, so also for Kafka to come back
 )
 
 // system is what a command works on. Close it.
 type system struct {
 	app.Parts
-	client *app.Client
+	client  *app.Client
+	timeout time.Duration
+	stop    context.CancelFunc
+	watched chan struct{}
 }
 
-func (s *system) close() { s.client.Close() }
+func (s *system) close() {
+	s.stop()
+	<-s.watched
+	s.client.Close()
+}
 
-// connect reads the configuration and makes sure that what is needed answers.
-func (r *run) connect(ctx context.Context, needs need) (*system, error) {
+// connect reads the configuration and makes sure that what is needed answers. The
+// ctx that it answers ends when Kafka, where that is needed, has not answered for
+// three times the timeout.
+func (r *run) connect(ctx context.Context, needs need) (context.Context, *system, error) {
 	cfg, err := r.load()
 	if err != nil {
-		return nil, err
+		return ctx, nil, err
 	}
 	client, err := app.NewClient(cfg)
 	if err != nil {
-		return nil, usage("%w", err)
+		return ctx, nil, usage("%w", err)
 	}
-	s := &system{Parts: client.Parts(), client: client}
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	watched, stop := context.WithCancel(ctx)
+	s := &system{Parts: client.Parts(), client: client, timeout: r.timeout, stop: stop, watched: make(chan struct{})}
+	if err := s.reach(ctx, needs); err != nil {
+		close(s.watched)
+		s.close()
+		return ctx, nil, err
+	}
+	go func() {
+		defer close(s.watched)
+		if needs&kafkaUp != 0 && needs&forever == 0 {
+			r.lost = s.watch(watched)
+			stop()
+		}
+	}()
+	return watched, s, nil
+}
+
+// reach asks each part that is needed whether it is there.
+func (s *system) reach(ctx context.Context, needs need) error {
+	bounded, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	if needs&kafkaUp != 0 {
-		if err := s.Kafka.Ping(ctx); err != nil {
-			s.close()
-			return nil, away(ctx, err)
+		if err := s.Kafka.Ping(bounded); err != nil {
+			return away(ctx, err)
 		}
 	}
 	if needs&redisUp != 0 {
-		if err := s.PingRedis(ctx); err != nil {
-			s.close()
-			return nil, away(ctx, fmt.Errorf("redis: %v does not answer: %w", cfg.Redis.Addrs, err))
+		if err := s.PingRedis(bounded); err != nil {
+			return away(ctx, fmt.Errorf("redis: %v does not answer: %w", s.Config.Redis.Addrs, err))
 		}
 	}
-	return s, nil
+	return nil
+}
+
+// watch returns nil once ctx has ended, or why Kafka has not answered for three
+// times the timeout: what waits for it would wait for ever.
+func (s *system) watch(ctx context.Context) error {
+	heard := time.Now()
+	tick := time.NewTicker(s.timeout / 2)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		bounded, cancel := context.WithTimeout(ctx, s.timeout)
+		err := s.Kafka.Ping(bounded)
+		cancel()
+		switch {
+		case err == nil:
+			heard = time.Now()
+		case ctx.Err() == nil && time.Since(heard) >= 3*s.timeout:
+			return err
+		}
+	}
 }
 
 // away is the end of a command that could not reach a part, or was interrupted.
@@ -85,6 +138,26 @@ func (s *system) account(merchant string) (*providers.Account, error) {
 		return nil, usage("merchant %q is not in the configuration", merchant)
 	}
 	return a, nil
+}
+
+// record is what Redis has of a refund; of a merchant that was never served, whom
+// Redis need not know, nothing.
+func (s *system) record(ctx context.Context, key refund.Key) (refund.Record, error) {
+	rec, err := s.Store.Load(ctx, key)
+	var missing *dedupe.ErrEpochMissing
+	if !errors.As(err, &missing) {
+		return rec, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	known, wrong := s.Control.Read(ctx)
+	if wrong != nil {
+		return rec, wrong
+	}
+	if _, served := known[key.Merchant]; served {
+		return rec, err
+	}
+	return refund.Record{Request: refund.Request{Key: key}}, nil
 }
 
 // merchantFlag adds --merchant with the configuration's names as completion.

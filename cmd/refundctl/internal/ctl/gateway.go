@@ -49,7 +49,7 @@ type pinged struct {
 }
 
 func (r *run) gatewayPing(ctx context.Context, merchants []string) error {
-	s, err := r.connect(ctx, nothing)
+	ctx, s, err := r.connect(ctx, nothing)
 	if err != nil {
 		return err
 	}

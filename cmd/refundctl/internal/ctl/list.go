@@ -97,7 +97,7 @@ func (r *run) list(ctx context.Context, l listing) error {
 			return err
 		}
 	}
-	s, err := r.connect(ctx, kafkaUp)
+	ctx, s, err := r.connect(ctx, kafkaUp)
 	if err != nil {
 		return err
 	}

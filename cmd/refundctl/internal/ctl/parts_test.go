@@ -34,18 +34,30 @@ func publish(t testing.TB, configFile string, messages ...string) {
 // noTopics is a world whose Kafka has none.
 func noTopics(t testing.TB) world {
 	t.Helper()
+	_, w := bareKafka(t)
+	return w
+}
+
+func bareKafka(t testing.TB) (*kfake.Cluster, world) {
+	t.Helper()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	return changedConfig(t, "brokers: ["+theSystem(t).Kafka+"]", "brokers: ["+strings.Join(cluster.ListenAddrs(), ",")+"]")
+	return cluster, changedConfig(t, "brokers: ["+theSystem(t).Kafka+"]", "brokers: ["+strings.Join(cluster.ListenAddrs(), ",")+"]")
 }
 
 // noRecords is a world whose topics are empty.
 func noRecords(t testing.TB) world {
 	t.Helper()
-	w := noTopics(t)
+	_, w := emptyKafka(t)
+	return w
+}
+
+func emptyKafka(t testing.TB) (*kfake.Cluster, world) {
+	t.Helper()
+	cluster, w := bareKafka(t)
 	cfg, err := app.Load(w.config)
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +71,7 @@ func noRecords(t testing.TB) world {
 	if err := p.Kafka.EnsureTopics(t.Context(), consumer.Specs(p.Topics, p.Delays, 2, 1)); err != nil {
 		t.Fatal(err)
 	}
-	return w
+	return cluster, w
 }
 
 // ownSystem is a system that no other test has touched.

@@ -20,17 +20,22 @@ type run struct {
 	who        string
 
 	format out.Format
+	lost   error // why Kafka did not answer any more, in the middle of the command
 }
 
 // Run runs one command line and answers its exit code. It returns soon after ctx
 // has ended.
 func Run(ctx context.Context, args []string, env Env) int {
-	root := newRoot(&run{Env: env})
+	r := &run{Env: env}
+	root := newRoot(r)
 	root.SetArgs(args)
 	root.SetIn(env.In)
 	root.SetOut(env.Out)
 	root.SetErr(env.Err)
 	err := root.ExecuteContext(ctx)
+	if err != nil && r.lost != nil {
+		err = unreachable(r.lost)
+	}
 	code := codeOf(ctx, err)
 	var e *exit
 	switch {
@@ -86,7 +91,7 @@ or a given file; 3 Kafka or Redis cannot be reached; 99 a threshold was missed;
 	fatal(root.MarkPersistentFlagFilename("config", "yaml", "yml"))
 	root.AddCommand(
 		newSubmit(r), newWatch(r), newShow(r), newList(r),
-		newAudit(r),
+		newAudit(r), newDLQ(r), newTrail(r),
 		newCallback(r), newGateway(r),
 	)
 	return root

@@ -80,7 +80,7 @@ func (r *run) show(ctx context.Context, refundNo, merchant, since string) error 
 	if err != nil {
 		return err
 	}
-	s, err := r.connect(ctx, kafkaUp)
+	ctx, s, err := r.connect(ctx, kafkaUp)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package ctl
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -173,8 +172,8 @@ func (g *gathering) operator(r kafka.Record) error {
 	if !bytes.Contains(r.Value, []byte(g.refundNo)) {
 		return nil
 	}
-	var e entry
-	if json.Unmarshal(r.Value, &e) != nil || e.RefundNo != g.refundNo {
+	e, ok := entryOf(r)
+	if !ok || e.RefundNo != g.refundNo {
 		return nil
 	}
 	if v := g.view(e.Merchant); v != nil {
@@ -217,7 +216,7 @@ func (g *gathering) records(ctx context.Context) error {
 	for _, merchant := range merchants {
 		rec, err := refund.Record{}, away
 		if err == nil {
-			rec, err = g.system.Store.Load(ctx, refund.Key{Merchant: merchant, RefundNo: g.refundNo})
+			rec, err = g.system.record(ctx, refund.Key{Merchant: merchant, RefundNo: g.refundNo})
 		}
 		v := g.views[merchant]
 		switch {

@@ -18,6 +18,14 @@ func (v *view) conclude(now time.Time, reviewAfter time.Duration) {
 	})
 	slices.SortStableFunc(v.DeadLetters, func(a, b *letter) int { return a.LastFailedAt.Compare(b.LastFailedAt) })
 	slices.SortStableFunc(v.Operators, func(a, b entry) int { return a.At.Compare(b.At) })
+	for _, l := range v.DeadLetters {
+		l.State = stateOpen
+		for _, e := range v.Operators {
+			if e.Letter == l.ID && e.changesLetter() {
+				l.State = map[string]string{whatRedrive: stateRedriven, whatDrop: stateDropped}[e.What]
+			}
+		}
+	}
 	slices.SortFunc(v.Waits, func(a, b waiting) int { return a.Due.Compare(b.Due) })
 	if v.Record != nil {
 		for i := range v.Waits {

@@ -82,7 +82,7 @@ func (r *run) submit(ctx context.Context, s submission) error {
 	if s.dryRun {
 		needs = nothing
 	}
-	sys, err := r.connect(ctx, needs)
+	ctx, sys, err := r.connect(ctx, needs)
 	if err != nil {
 		return err
 	}

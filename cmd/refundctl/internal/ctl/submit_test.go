@@ -140,3 +140,14 @@ func TestSubmitTimesOut(t *testing.T) {
 	a := up(t).reading(lines(weChat(no("submit-hangs")))).run(t, "submit", "-", "--wait", "--wait-for", "300ms").want(t, ExitWrong)
 	a.says(t, `"status":"PENDING"`)
 }
+
+func TestKafkaGoesAwayWhileACommandWaits(t *testing.T) {
+	cluster, w := emptyKafka(t) // nobody works on it
+	ended := make(chan answer)
+	text := w.reading(lines(weChat("lost")))
+	go func() { ended <- text.run(t, "submit", "-", "--wait", "--timeout", "300ms") }()
+	p := parts(t, w.config)
+	until(t, func() bool { got, _ := published(t, p, "order-lost"); return len(got) == 1 })
+	cluster.Close()
+	(<-ended).want(t, ExitUnreachable).says(t, "do not answer")
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/refundworker/refundworker/internal/kafka"
@@ -24,7 +25,20 @@ type entry struct {
 	RefundNo string    `json:"refund_no,omitempty"`
 	Letter   string    `json:"letter,omitempty"` // partition/offset of a dead letter
 	Detail   string    `json:"detail,omitempty"` // for people
-	Place    string    `json:"-"`
+}
+
+// about is what the line is about, for people.
+func (e entry) about() string {
+	var words []string
+	if e.RefundNo != "" {
+		words = append(words, e.Merchant+"/"+e.RefundNo)
+	} else if e.Merchant != "" {
+		words = append(words, e.Merchant)
+	}
+	if e.Letter != "" {
+		words = append(words, "letter "+e.Letter)
+	}
+	return strings.Join(words, ", ")
 }
 
 // phase of a command on the trail.

@@ -80,7 +80,7 @@ func (r *run) watch(ctx context.Context, w watching) error {
 	if err != nil {
 		return err
 	}
-	s, err := r.connect(ctx, kafkaUp)
+	ctx, s, err := r.connect(ctx, kafkaUp|forever)
 	if err != nil {
 		return err
 	}
