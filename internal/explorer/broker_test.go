@@ -70,6 +70,25 @@ func (b *broker) away() bool {
 	return b.outage.After(time.Now())
 }
 
+// stop makes all brokers unreachable for d.
+func (b *broker) stop(w *world, d time.Duration) {
+	w.logf("-- no broker answers for %s", d)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	b.outage = now.Add(d)
+	for _, p := range w.workers {
+		p.gaps = append(p.gaps, gap{now, b.outage})
+	}
+}
+
+// heal ends an outage.
+func (b *broker) heal() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.outage = time.Time{}
+}
+
 // append writes a record, whose time is now unless it has one, and answers its offset.
 func (b *broker) append(tp topicPartition, r kafka.Record) int64 {
 	b.mu.Lock()
@@ -115,7 +134,7 @@ func (b *broker) nextDue(now time.Time) (next time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.outage.After(now) {
-		next = b.outage
+		return b.outage
 	}
 	for _, tp := range b.consumed {
 		m := b.owners[tp]

@@ -29,6 +29,7 @@ type waiter struct {
 	asked bool   // the director has had its say
 	ready time.Time
 	fail  bool
+	ghost time.Duration
 	leave chan bool // true: die
 }
 
@@ -51,6 +52,11 @@ func newGates() *gates { return &gates{bell: make(chan struct{}, 1)} }
 
 // pass waits for its turn. It answers whether the step is to fail, and never returns in a process that was killed.
 func (p *process) pass(ctx context.Context, op string, at side, key string) (fail bool) {
+	return p.enter(ctx, op, at, key).fail
+}
+
+// enter is pass, and answers all that the director has said.
+func (p *process) enter(ctx context.Context, op string, at side, key string) *waiter {
 	if p.dead.Load() {
 		runtime.Goexit()
 	}
@@ -66,7 +72,7 @@ func (p *process) pass(ctx context.Context, op string, at side, key string) (fai
 	if <-w.leave {
 		runtime.Goexit()
 	}
-	return w.fail
+	return w
 }
 
 // settle waits until every goroutine is at a gate or asleep, and takes in who has come, in an order that does not depend

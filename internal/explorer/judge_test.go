@@ -31,7 +31,8 @@ func (w *world) judge(stuck ...string) *judgement {
 	j := &judgement{steps: w.gates.passed, took: w.now()}
 	checker := audit.New(audit.Options{Whole: true, Books: true})
 	for _, e := range w.sim.Ledger() {
-		checker.Payment(audit.Payment{Merchant: e.Merchant, RefundNo: e.RefundNo, Order: e.Order, Minor: e.Amount})
+		checker.Payment(audit.Payment{Merchant: e.Merchant, RefundNo: e.RefundNo, Order: e.Order, Minor: e.Amount,
+			Foreign: e.Call == 1 && w.foreign[e.Merchant+"/"+e.RefundNo]})
 	}
 	dead := map[string]bool{}
 	for _, r := range w.broker.all(topicPartition{Topic: deadTopic}) {

@@ -17,8 +17,9 @@ import (
 // process is one life of a worker or of the bridge: it is killed, or frozen and woken, as a whole.
 type process struct {
 	world  *world
-	name   string // W1, W2, B; with a prime for each life after the first
+	name   string // W1, W2, B; W1.2 in its second life
 	slot   int
+	life   int
 	ctx    context.Context
 	cancel context.CancelFunc
 	dead   atomic.Bool
@@ -39,8 +40,11 @@ type process struct {
 type gap struct{ from, to time.Time }
 
 // boot starts a process.
-func (w *world) boot(name string, slot int) *process {
-	p := &process{world: w, name: name, slot: slot, lanes: map[string]chan struct{}{}, owes: map[string]bool{}}
+func (w *world) boot(name string, slot, life int) *process {
+	if life > 1 {
+		name = fmt.Sprintf("%s.%d", name, life)
+	}
+	p := &process{world: w, name: name, slot: slot, life: life, lanes: map[string]chan struct{}{}, owes: map[string]bool{}}
 	p.ctx, p.cancel = context.WithCancel(context.WithValue(context.Background(), processKey{}, p))
 	recorder := &refund.Recorder{
 		Records: w.defect.ofRecords(p, redisPort{p}), Publisher: w.defect.ofPublisher(p, statusPort{p}),
@@ -90,7 +94,7 @@ func (p *process) token() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tokens++
-	return fmt.Sprintf("%s.%d", p.name, p.tokens)
+	return fmt.Sprintf("%s:%d", p.name, p.tokens)
 }
 
 func (p *process) trouble(_ string, err error) {
@@ -161,6 +165,9 @@ func (p *process) owe(key string, does bool) {
 	}
 }
 
+// wake ends a freeze.
+func (p *process) wake() { p.frozen.Store(0) }
+
 func (p *process) frozenUntil() time.Time { return time.Unix(0, p.frozen.Load()) }
 
 // thaw waits at a gate while the process is frozen.
@@ -170,9 +177,10 @@ func (p *process) thaw(ctx context.Context) {
 	}
 }
 
-// restart boots the process again under the next name.
+// restart boots the process again.
 func (w *world) restart(p *process) *process {
-	next := w.boot(p.name+"'", p.slot)
+	first, _, _ := strings.Cut(p.name, ".")
+	next := w.boot(first, p.slot, p.life+1)
 	w.logf("-- %s starts", next.name)
 	if p.bridge != nil {
 		w.bridge = next

@@ -51,17 +51,44 @@ var errReplyLost = &refund.Unavailable{Why: "the connection broke", Err: errors.
 // step takes one script through its gates.
 func step[T any](p *process, ctx context.Context, op, key string, script func() (T, error)) (T, error) {
 	var none T
-	if p.pass(ctx, op, before, key) {
+	told := p.enter(ctx, op, before, key)
+	if told.fail {
 		return none, errReplyLost
 	}
 	if err := ctx.Err(); err != nil {
 		return none, &refund.Unavailable{Why: "too late", Err: err}
 	}
 	answer, err := script()
+	if told.ghost > 0 {
+		p.world.ghosts(told, func() { _, _ = script() })
+	}
 	if p.pass(ctx, op, after, key) {
 		return none, errReplyLost
 	}
 	return answer, err
+}
+
+// ghosts has a script run once more, later: the server had it twice, and the second answer reaches nobody.
+func (w *world) ghosts(of *waiter, script func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.late = append(w.late, ghost{time.Now().Add(of.ghost), of.String(), script})
+}
+
+type ghost struct {
+	at     time.Time
+	what   string
+	script func()
+}
+
+// haunt takes the ghosts into the world's events.
+func (w *world) haunt() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, g := range w.late {
+		w.at(time.Until(g.at), "ghost of "+g.what, g.script)
+	}
+	w.late = nil
 }
 
 func plain(err error) (struct{}, error) { return struct{}{}, err }

@@ -1,9 +1,7 @@
 package explorer
 
 import (
-	"context"
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -152,11 +150,7 @@ func (p *planned) goOn(w *world, first *process, frozen time.Duration) {
 // callsBack has the gateway tell the truth to the bridge, where it knows the first refund.
 func (w *world) callsBack() {
 	r := w.asked[0].request
-	if known, ok := w.sim.Refund(r.Merchant, r.RefundNo); ok && known.Status != "" {
-		go func() {
-			_, _ = w.sim.Notify(context.Background(), r.Merchant, r.RefundNo, gatewaysim.Notification{URL: callbacks + r.Merchant})
-		}()
-	}
+	w.notify(r, gatewaysim.Notification{URL: callbacks + r.Merchant})
 }
 
 func (p *planned) loses(w *world) {
@@ -208,5 +202,3 @@ func play(t *testing.T, p plan, s setup) (j *judgement, points []string) {
 	})
 	return j, points
 }
-
-var _ io.Writer

@@ -84,7 +84,11 @@ func playAll(t *testing.T, plans []plan, s setup) (steps, failed int64) {
 	return passed.Load(), broken.Load()
 }
 
-func report(t *testing.T, p plan, j *judgement) {
+func report(t *testing.T, p plan, j *judgement) { t.Helper(); reportLine(t, p.String(), j) }
+
+// reportLine prints the one line that repeats a run which broke something, and what.
+func reportLine(t *testing.T, line string, j *judgement) {
+	t.Helper()
 	if j.ok() {
 		return
 	}
@@ -92,18 +96,22 @@ func report(t *testing.T, p plan, j *judgement) {
 	for _, broken := range j.broken {
 		words += "\n    " + broken
 	}
-	t.Errorf("EXPLORE='%s' go test ./internal/explorer -run TestReplay%s", p, words)
+	t.Errorf("EXPLORE='%s' go test ./internal/explorer -run TestReplay%s", line, words)
 }
 
+// TestReplay repeats what EXPLORE names, and prints its log.
 func TestReplay(t *testing.T) {
 	line := os.Getenv("EXPLORE")
 	if line == "" {
 		t.Skip("EXPLORE names nothing to repeat")
 	}
-	p, err := parsePlan(line)
-	if err != nil {
-		t.Fatal(err)
+	s := setup{trace: os.Stdout}
+	var seed uint64
+	if _, err := fmt.Sscanf(line, "life=%d", &seed); err == nil {
+		j, _ := live(t, seed, s)
+		reportLine(t, line, j)
+		return
 	}
-	j, _ := play(t, p, setup{trace: os.Stdout})
-	report(t, p, j)
+	j, _ := play(t, must(parsePlan(line)), s)
+	reportLine(t, line, j)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/refundworker/refundworker/internal/consumer"
@@ -36,6 +37,7 @@ type director interface {
 type action struct {
 	fail  bool          // it is refused (before), or its answer is lost (after)
 	delay time.Duration // on its way
+	ghost time.Duration // it is done once more after this long, as by a packet that was long on its way
 }
 
 // setup is what a world is made of.
@@ -44,6 +46,7 @@ type setup struct {
 	director  director
 	defect    *defect // nil: the system as it is
 	review    time.Duration
+	lanes     bool               // works of one order run one after another, as in the consumer
 	residue   bool               // a call's bytes may leave after its time is over: what no program can exclude
 	store     func(*world) store // nil: memstore
 	trace     io.Writer          // nil: none
@@ -61,12 +64,14 @@ type world struct {
 	bridge  *process
 	events  schedule
 	seq     int
-	lanes   bool
+	mu      sync.Mutex
+	late    []ghost
 	names   int // of deliveries
 
 	asked    []asking                // what was published to the request topic
 	newest   map[string]refund.Event // by key, the highest sequence on the status topic
 	torn     map[string]bool         // keys of which a process was killed or frozen between an event and the look behind it
+	foreign  map[string]bool         // keys that staff made at the gateway's portal before they were asked for here
 	lastCall time.Time               // when the last call left
 	problems []string                // what the world itself saw go wrong
 }
@@ -79,7 +84,7 @@ type asking struct {
 }
 
 func newWorld(s setup) *world {
-	w := &world{setup: s, start: time.Now(), gates: newGates(), newest: map[string]refund.Event{}, torn: map[string]bool{}}
+	w := &world{setup: s, start: time.Now(), gates: newGates(), newest: map[string]refund.Event{}, torn: map[string]bool{}, foreign: map[string]bool{}}
 	if w.review == 0 {
 		w.review = 24 * time.Hour
 	}
@@ -93,9 +98,9 @@ func newWorld(s setup) *world {
 		w.store = newMemory(memstore.New(memstore.Options{Retention: retention, History: 64}))
 	}
 	w.sim = newSim(w)
-	w.bridge = w.boot("B", 0)
+	w.bridge = w.boot("B", 0, 1)
 	for i := range w.workers {
-		w.workers[i] = w.boot(fmt.Sprintf("W%d", i+1), i)
+		w.workers[i] = w.boot(fmt.Sprintf("W%d", i+1), i, 1)
 	}
 	return w
 }
@@ -121,6 +126,7 @@ const longestSleep = 15 * time.Second
 func (w *world) run(end time.Time, done func() bool) {
 	for {
 		w.gates.settle()
+		w.haunt()
 		if w.gates.bury() || w.fire() || w.feed() {
 			continue
 		}
@@ -146,7 +152,7 @@ func (w *world) step(one *waiter) {
 	if !one.asked {
 		one.asked = true
 		do := w.director.at(w, one)
-		one.fail = do.fail
+		one.fail, one.ghost = do.fail, do.ghost
 		if do.delay > 0 {
 			one.ready = time.Now().Add(do.delay)
 		}

@@ -1,0 +1,36 @@
+package explorer
+
+import (
+	"flag"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+var lives = flag.Int("lives", 10_000, "how many lives TestLives lives")
+
+// TestLives lives as many lives as the flag says, with the seeds from 1 on.
+func TestLives(t *testing.T) {
+	began := time.Now()
+	var at, steps, struck, broken, requests atomic.Int64
+	t.Run("live", func(t *testing.T) {
+		for i := range runtime.GOMAXPROCS(0) {
+			t.Run(fmt.Sprint(i), func(t *testing.T) {
+				t.Parallel()
+				for n := at.Add(1); n <= int64(*lives) && broken.Load() < 20; n = at.Add(1) {
+					j, l := live(t, uint64(n), setup{})
+					steps.Add(int64(j.steps))
+					struck.Add(int64(l.struck))
+					requests.Add(int64(len(l.requests)))
+					if !j.ok() {
+						broken.Add(1)
+						reportLine(t, fmt.Sprintf("life=%d", n), j)
+					}
+				}
+			})
+		}
+	})
+	t.Logf("%d lives, %d refunds, %d faults, %d gates passed, %d broken, %s", *lives, requests.Load(), struck.Load(), steps.Load(), broken.Load(), time.Since(began).Round(time.Millisecond))
+}
