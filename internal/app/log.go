@@ -70,7 +70,7 @@ func logCall(log zerolog.Logger, r refund.CallReport) {
 	if r.Kind == refund.QueryCall {
 		kind = "query"
 	}
-	log.WithLevel(level).Str("merchant", r.Merchant).Str("provider", r.Provider).Str("kind", kind).
+	log.WithLevel(level).Str("merchant", r.Merchant).Str("refund_no", r.RefundNo).Int("attempt", r.Attempt).Str("provider", r.Provider).Str("kind", kind).
 		Str("class", string(r.Outcome.Class)).Str("provider_status", r.Outcome.ProviderStatus).
 		Str("code", r.Outcome.Code).Str("words", r.Outcome.Message).Dur("took", r.Took).Msg("gateway call")
 }

@@ -208,7 +208,7 @@ func newHouse() *house {
 func (h *house) pending(no string) {
 	h.store.records[key(no)] = refund.Record{
 		Request: refund.Request{Key: key(no), OrderNo: "o1", Amount: refund.Money{Minor: 100, Currency: hkd}, OrderAmount: refund.Money{Minor: 1000, Currency: hkd}, Flow: refund.FlowRefund},
-		Order:   "o1", Provider: "eftpay", Version: 1, Attempt: 1, Holding: refund.HoldsReserved,
+		Order:   "o1", Provider: "eftpay", Version: 1, Attempt: 1, Token: "t1", Holding: refund.HoldsReserved,
 		Last: refund.Event{Sequence: 1, Status: refund.StatusPending, Source: refund.FromWorker, Matched: true, Attempt: 1},
 	}
 }

@@ -74,10 +74,11 @@ func checkClaim(c refund.Claim) error {
 	switch {
 	case c.Token == "":
 		return errors.New("dedupe: claim without a token")
-	case c.Order == "":
-		return errors.New("dedupe: claim without an order")
 	case c.Lease < time.Millisecond:
 		return fmt.Errorf("dedupe: claim with a lease of %s", c.Lease)
+	case c.FollowUp > 0: // what is stored counts: of a refund known from a callback alone the message may tell less
+	case c.Order == "":
+		return errors.New("dedupe: claim without an order")
 	case c.Request.Amount.Minor <= 0 || c.Request.Amount.Minor > refund.MaxMinor || c.Request.OrderAmount.Minor > refund.MaxMinor:
 		return fmt.Errorf("dedupe: claim of %d minor units of an order of %d", c.Request.Amount.Minor, c.Request.OrderAmount.Minor)
 	}

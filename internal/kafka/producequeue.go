@@ -127,18 +127,17 @@ func finish(batch []*pending, err error) {
 	}
 }
 
-// attempt sends the batch once and waits for its acknowledgement: no longer than the last of its callers.
+// attempt sends the batch once and waits for its acknowledgement: no longer than the first of its callers to give up, so
+// that nobody's record is on its way longer than he asked for. The others are tried again.
 func (q *partitionQueue) attempt(batch []*pending) error {
-	until := time.Now()
+	until := time.Now().Add(attemptTimeout)
 	for _, o := range batch {
-		if deadline, _ := o.ctx.Deadline(); deadline.After(until) {
+		if deadline, _ := o.ctx.Deadline(); deadline.Before(until) {
 			until = deadline
 		}
 	}
 	ctx, cancel := context.WithDeadline(context.Background(), until)
 	defer cancel()
-	ctx, cancelAttempt := context.WithTimeout(ctx, attemptTimeout)
-	defer cancelAttempt()
 
 	records, size := make([]kafkago.Record, len(batch)), 0
 	for i, o := range batch {

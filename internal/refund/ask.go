@@ -17,7 +17,7 @@ func (d *delivery) query(ctx context.Context, slot *heldSlot, rec Record, held l
 		ResendAfter: d.account.Timeout + d.account.ResendAfter,
 		Overdue:     rec.StoreTime.Sub(rec.FirstSeen) >= d.ReviewAfter,
 	}
-	news.Outcome = d.timed(ctx, QueryCall, func(ctx context.Context) Outcome { return d.account.Gateway.Query(ctx, rec) })
+	news.Outcome = d.timed(ctx, QueryCall, rec, func(ctx context.Context) Outcome { return d.account.Gateway.Query(ctx, rec) })
 	slot.Done(news.Outcome)
 
 	noted, err := d.Recorder.Note(ctx, rec, news, d.Alive)

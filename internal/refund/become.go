@@ -1,5 +1,7 @@
 package refund
 
+import "cmp"
+
 // correct replaces a final status, openly.
 func (d *decider) correct(to Status) {
 	d.become(to)
@@ -16,17 +18,16 @@ func (d *decider) seed(n Notice) {
 
 // adopt gives a record that is known from a callback alone its request. The
 // gateway is asked before anything else.
-func (d *decider) adopt(request Request) {
+func (d *decider) adopt(a Adoption) {
 	if d.before.Last.Matched || !d.before.Known() {
 		return
 	}
 	rec := &d.out.Record
-	rec.Request = request
+	rec.Request, rec.Order = a.Request, a.Order
 	rec.Doubt = rec.Last.Status.Final() // an open one is asked about in any case
 	last := rec.Last
 	d.become(last.Status)
-	rec.Last.ProviderStatus, rec.Last.ProviderRefundID = last.ProviderStatus, last.ProviderRefundID
-	rec.Last.TransactionID, rec.Last.Code, rec.Last.Message = last.TransactionID, last.Code, last.Message
+	rec.Last.ProviderStatus, rec.Last.Code, rec.Last.Message = last.ProviderStatus, last.Code, last.Message
 	rec.Last.OccurredAt = last.OccurredAt
 	rec.Last.Matched = true
 	d.out.Ask = true
@@ -47,6 +48,7 @@ func (d *decider) become(status Status) {
 	if occurred.IsZero() {
 		occurred = d.now
 	}
+	last := rec.Last
 	rec.Last = Event{
 		Sequence: d.before.NextSequence(),
 		Status:   status,
@@ -54,9 +56,11 @@ func (d *decider) become(status Status) {
 		Matched:  d.matched(),
 		Attempt:  d.before.Attempt,
 
-		ProviderStatus: o.ProviderStatus, ProviderRefundID: o.ProviderRefundID, TransactionID: o.TransactionID,
-		Code: o.Code, Message: o.Message,
-		OccurredAt: occurred, RecordedAt: d.now,
+		ProviderStatus: o.ProviderStatus, Code: o.Code, Message: o.Message,
+		// The gateway's names of the refund and of its payment stay known.
+		ProviderRefundID: cmp.Or(o.ProviderRefundID, last.ProviderRefundID),
+		TransactionID:    cmp.Or(o.TransactionID, last.TransactionID),
+		OccurredAt:       occurred, RecordedAt: d.now,
 	}
 	switch {
 	case status == StatusSucceeded:

@@ -2,6 +2,7 @@ package refund
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -37,6 +38,8 @@ type Handler struct {
 type CallReport struct {
 	Merchant string
 	Provider string
+	RefundNo string
+	Attempt  int
 	Kind     CallKind
 	Outcome  Outcome
 	Took     time.Duration
@@ -118,7 +121,7 @@ func (d *delivery) claim(ctx context.Context, slot *heldSlot) Verdict {
 		case claimed.Answer == InDoubt:
 			return d.query(ctx, slot, claimed.Record, lease)
 		case claimed.Answer == Unmatched:
-			if _, err := d.Recorder.Note(ctx, claimed.Record, News{Source: FromWorker, Adopt: &d.Request}, d.Alive); err != nil {
+			if _, err := d.Recorder.Note(ctx, claimed.Record, News{Source: FromWorker, Adopt: &Adoption{d.Request, d.account.Gateway.Order(d.Request)}}, d.Alive); err != nil {
 				return d.undecided(ctx, err)
 			}
 		case claimed.Answer == NotNow && time.Now().Add(claimed.Wait).Before(patience):
@@ -154,7 +157,7 @@ func (d *delivery) take(ctx context.Context) (Claimed, lease, error) {
 		Limits: d.account.Limits,
 	}
 	held := lease{token: claim.Token, ends: time.Now().Add(d.Lease)}
-	bounded, cancel := context.WithDeadline(ctx, held.ends)
+	bounded, cancel := context.WithTimeout(ctx, min(claimPatience, d.Lease))
 	defer cancel()
 	var claimed Claimed
 	err := d.Recorder.persist(bounded, "claim", func() (err error) {
@@ -164,10 +167,14 @@ func (d *delivery) take(ctx context.Context) (Claimed, lease, error) {
 	return claimed, held, err
 }
 
+// claimPatience is how long a claim is tried while the work holds its lane and its
+// merchant's slot; after it the work rests, and begins anew.
+const claimPatience = 5 * time.Second
+
 // undecided: the store did not answer, so nothing is assumed: the same work once
 // more, or, where ctx has ended, by the next owner.
 func (d *delivery) undecided(ctx context.Context, err error) Verdict {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, ErrLapsed) || errors.Is(err, ErrForgotten) {
 		return abandon(err)
 	}
 	return Verdict{Kind: Again, After: time.Second, Err: err}

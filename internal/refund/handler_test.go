@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +22,7 @@ type world struct {
 	store   *memstore.Store
 	handler *refund.Handler
 	account *refund.Account
+	mu      sync.Mutex
 	steps   []string // what was published, sent and asked, in order
 	call    func(context.Context) refund.Outcome
 	query   func(context.Context) refund.Outcome
@@ -75,13 +77,13 @@ func (w *world) Check(r refund.Request) *refund.Rejection {
 
 func (w *world) Sign(r refund.Request) (refund.Call, error) {
 	return func(ctx context.Context) refund.Outcome {
-		w.steps = append(w.steps, "call "+r.RefundNo)
+		w.step("call " + r.RefundNo)
 		return w.call(ctx)
 	}, nil
 }
 
 func (w *world) Query(ctx context.Context, rec refund.Record) refund.Outcome {
-	w.steps = append(w.steps, "query "+rec.Request.RefundNo)
+	w.step("query " + rec.Request.RefundNo)
 	return w.query(ctx)
 }
 
@@ -96,7 +98,7 @@ func (w *world) Publish(_ context.Context, rec refund.Record) error {
 	if err := w.publish(rec); err != nil {
 		return err
 	}
-	w.steps = append(w.steps, fmt.Sprintf("%s %d", rec.Last.Status, rec.Last.Sequence))
+	w.step(fmt.Sprintf("%s %d", rec.Last.Status, rec.Last.Sequence))
 	return nil
 }
 
@@ -108,8 +110,17 @@ func (w *world) deliver(no string, followUp int) refund.Verdict {
 	})
 }
 
+func (w *world) step(step string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.steps = append(w.steps, step)
+}
+
+// want takes the steps so far and holds them against these.
 func (w *world) want(steps ...string) {
 	w.t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if !slices.Equal(w.steps, steps) {
 		w.t.Errorf("steps\n got  %s\n want %s", strings.Join(w.steps, ", "), strings.Join(steps, ", "))
 	}

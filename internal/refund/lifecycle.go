@@ -16,7 +16,8 @@ type News struct {
 	AsOf int64
 	// Begun is when a query began, by the store's clock.
 	Begun time.Time
-	// ResendAfter is how long past its end a doubtful attempt may still land.
+	// ResendAfter is how long past its end a doubtful attempt may still land: the
+	// call's timeout and the merchant's resend_after.
 	ResendAfter time.Duration
 	// Overdue: the refund has been open for longer than review_after.
 	Overdue bool
@@ -27,7 +28,16 @@ type News struct {
 	// never requested here.
 	Notice *Notice
 	// Adopt is the request that a record known from a callback alone now gets.
-	Adopt *Request
+	Adopt *Adoption
+	// KeepLease: whoever holds the lease is not who brings these news.
+	KeepLease bool
+}
+
+// Adoption is the request for a refund that was known from a callback alone, and
+// what its total belongs to.
+type Adoption struct {
+	Request Request
+	Order   string
 }
 
 // Decision is what news make of a record.
@@ -81,8 +91,12 @@ func (d *decider) unsent() {
 	switch d.news.Outcome.Class {
 	case Succeeded:
 		d.become(StatusSucceeded)
-	case Declined:
-		d.become(StatusFailed)
+	case Declined: // of an attempt before this waiting, perhaps an overtaken one
+		if d.before.Known() && !d.before.counts(d.news) {
+			d.dispute()
+		} else {
+			d.become(StatusFailed)
+		}
 	case Rejected:
 		if !d.before.Doubt {
 			d.become(StatusRejected)
@@ -149,19 +163,23 @@ func (d *decider) open() {
 
 // denied takes news that no money moved, where they cannot have been overtaken.
 func (d *decider) denied(to Status) {
-	var counts bool
-	switch d.news.Source {
-	case FromOperator:
-		counts = true
-	case FromCallback: // it names no attempt: with more than one, or after a rebuild, which may have missed one, ask
-		counts = d.before.Attempt == 0 || d.before.Attempt == 1 && d.before.Token != ""
-	default:
-		counts = d.latest()
-	}
-	if counts {
+	if d.before.counts(d.news) {
 		d.become(to)
 	} else {
 		d.out.Ask = true
+	}
+}
+
+// counts says whether news that deny that money moved come from somebody who
+// cannot have been overtaken.
+func (r Record) counts(n News) bool {
+	switch n.Source {
+	case FromOperator:
+		return true
+	case FromCallback: // it names no attempt: with more than one, or after a rebuild, which may have missed one, ask
+		return r.Attempt == 0 || r.Attempt == 1 && r.Token != ""
+	default:
+		return n.Token != "" && n.Token == r.Token
 	}
 }
 
@@ -195,8 +213,8 @@ func (d *decider) notFound() {
 	}
 }
 
-// believable: "not found" counts only from a query begun resend_after past the
-// end of the doubtful attempt.
+// believable: "not found" counts only from a query begun when the doubtful attempt
+// could no longer land.
 func (d *decider) believable() bool {
 	return !d.news.Begun.Before(d.before.CallEnd.Add(d.news.ResendAfter))
 }
@@ -235,10 +253,10 @@ func (d *decider) final() {
 	case d.news.Source == FromQuery && d.latest() && d.news.AsOf == d.before.Last.Sequence:
 		if contradicts {
 			d.correct(said)
-		} else if agrees && d.before.Doubt {
-			d.out.Record.Doubt, d.out.Write = false, true
+		} else if agrees {
+			d.out.Record.Doubt, d.out.Write = false, d.before.Doubt
 		} else {
-			d.out.Ask = d.before.Doubt
+			d.dispute() // somebody had a reason to ask: until it is clear
 		}
 	case contradicts:
 		d.dispute()

@@ -40,7 +40,7 @@ type Outcome struct {
 	ProviderStatus   string // the gateway's own word, as received
 	ProviderRefundID string
 	TransactionID    string // the payment's id at its provider, where told
-	Code             string // the gateway's code or one of ours (codes.go)
+	Code             string // the gateway's code or one of ours (below)
 	Message          string // for people; no secrets
 	OccurredAt       time.Time
 	RetryAfter       time.Duration // NotSent, Misconfigured: come back then; 0: the first delay

@@ -61,7 +61,8 @@ func (r *Recorder) Note(ctx context.Context, rec Record, news News, alive Alive)
 	}
 	there := max(noted.Record.Published, news.Announced)
 	switch newest := noted.Record.Last.Sequence; {
-	case news.Source == FromCallback || there < newest:
+	case news.Source == FromCallback, there < newest,
+		news.Announced > 0 && news.Announced < newest: // the intent may have landed behind what overtook it
 		noted.Record, err = r.Publish(ctx, noted.Record, alive)
 	case noted.Record.Published < newest: // announced by this very delivery, and nothing has come since
 		noted.Record, err = r.published(ctx, noted.Record, alive)
@@ -78,7 +79,7 @@ func (r *Recorder) record(ctx context.Context, rec Record, news News) (Noted, er
 		d := Decide(rec, news, time.Now())
 		noted := Noted{Record: rec, Owed: d.Ask, Resend: d.Resend}
 		endLease := ""
-		if news.Token != "" && rec.Token == news.Token && !d.Resend {
+		if news.Token != "" && rec.Token == news.Token && !d.Resend && !news.KeepLease {
 			endLease = news.Token // the call, or the query, has returned
 		}
 		if !d.Write && endLease == "" {
@@ -225,10 +226,12 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// lastWord is ctx, or where that has ended a short time of its own.
+// lastWord is ctx with a short time more after its end.
 func lastWord(ctx context.Context) (context.Context, context.CancelFunc) {
-	if ctx.Err() == nil {
-		return ctx, func() {}
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(lastWords, cancel) })
+	return longer, func() {
+		stop()
+		cancel()
 	}
-	return context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 }

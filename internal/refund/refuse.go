@@ -74,6 +74,9 @@ func (d *delivery) reject(ctx context.Context, why Rejection) Verdict {
 	if rec.Known() && rec.Last.Matched && rec.Request.Content() != d.Request.Content() {
 		return d.unclaimed(ctx, Claimed{Answer: Conflict, Record: rec})
 	}
+	if rec.Last.Status.Final() || rec.Last.Status.Open() {
+		return d.repeat(ctx, rec)
+	}
 	return d.settle(ctx, rec, News{Source: FromWorker, Outcome: Outcome{Class: Rejected, Code: why.Code, Message: why.Message}})
 }
 

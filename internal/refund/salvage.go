@@ -19,7 +19,7 @@ func (h *Handler) Salvage(ctx context.Context, w Work, cause error, leave func(c
 		return d.undecided(ctx, err)
 	}
 	if rec.Known() && (rec.Last.Status.Open() || rec.Doubt) {
-		lost := News{Source: FromWorker, Token: rec.Token, Outcome: Outcome{Class: Unknown, Message: "the handling of this refund failed; it is being asked about"}}
+		lost := News{Source: FromWorker, Token: rec.Token, KeepLease: true, Outcome: Outcome{Class: Unknown, Message: "the handling of this refund failed; it is being asked about"}}
 		noted, err := h.Recorder.Note(ctx, rec, lost, w.Alive)
 		if err != nil {
 			return abandon(err)

@@ -15,6 +15,7 @@ func (d *delivery) send(ctx context.Context, slot *heldSlot, rec Record, held le
 	// replica, before any byte leaves. A resend publishes the stored one again.
 	announced, err := d.announce(ctx, rec, held)
 	if err != nil {
+		slot.Done(Outcome{}) // what follows may take long, and calls nobody
 		if ctx.Err() != nil || held.left() > 0 {
 			return abandon(err) // lapsed, or draining: the next owner goes on
 		}
@@ -35,9 +36,10 @@ func (d *delivery) send(ctx context.Context, slot *heldSlot, rec Record, held le
 	// The look at the lease: whoever was paused until here sends nothing. Nothing
 	// is signed again after it, so a call that leaves late is stale.
 	if held.left() < d.account.Timeout {
+		slot.Done(Outcome{})
 		return d.settle(ctx, rec, d.unsentNews(held, "the lease was too short for the call"))
 	}
-	out := d.timed(ctx, RefundCall, call)
+	out := d.timed(ctx, RefundCall, rec, call)
 	slot.Done(out)
 	return d.settle(ctx, rec, d.callNews(rec, held, out))
 }
@@ -55,17 +57,20 @@ func (d *delivery) callNews(announced Record, held lease, out Outcome) News {
 }
 
 func (d *delivery) unsentNews(held lease, why string) News {
-	return News{Source: FromWorker, Token: held.token, Outcome: Outcome{Class: NotSent, Code: CodeGatewayDown, Message: why}}
+	return News{Source: FromWorker, Token: held.token, Outcome: Outcome{Class: NotSent, Message: why}}
 }
 
 // timed runs one call or query within the account's timeout and reports it.
-func (d *delivery) timed(ctx context.Context, kind CallKind, call Call) Outcome {
+func (d *delivery) timed(ctx context.Context, kind CallKind, rec Record, call Call) Outcome {
 	bounded, cancel := context.WithTimeout(ctx, d.account.Timeout)
 	defer cancel()
 	began := time.Now()
 	out := call(bounded)
 	if d.Called != nil {
-		d.Called(CallReport{Merchant: d.account.Merchant, Provider: d.account.Provider, Kind: kind, Outcome: out, Took: time.Since(began)})
+		d.Called(CallReport{
+			Merchant: d.account.Merchant, Provider: d.account.Provider, RefundNo: rec.Request.RefundNo, Attempt: rec.Attempt,
+			Kind: kind, Outcome: out, Took: time.Since(began),
+		})
 	}
 	return out
 }

@@ -70,9 +70,12 @@ local function query()
 end
 
 if r then
+  -- A dispute is not on the status topic: after a rebuild, who still follows up on a final refund may have its reason.
+  local doubt = has(r, 'd') or final(r) and follow_up > 0 and tonumber(r[EPOCH]) < tonumber(ARGV[1])
+
   if r[TOKEN] == token then
     if has(r, 'q') then
-      if open(r) or has(r, 'd') then return answer('indoubt', 0, 1) end
+      if open(r) or doubt then return answer('indoubt', 0, 1) end
     elseif open(r) then
       return answer('yours', 0, 1)
     end
@@ -83,7 +86,7 @@ if r then
     if not has(r, 'm') then return answer('unmatched') end
   end
 
-  if final(r) and not has(r, 'd') then return answer('finished') end
+  if final(r) and not doubt then return answer('finished') end
 
   if follow_up > 0 then
     local taken = tonumber(r[FOLLOW_UP])
@@ -96,7 +99,7 @@ if r then
     if take() then keep(r) end
     return answer('running')
   end
-  if has(r, 'd') then return query() end
+  if doubt then return query() end
   if open(r) then
     if follow_up == 0 and has(r, 'a') then return answer('running') end
     return query()

@@ -10,7 +10,7 @@ import (
 
 // Claim implements refund.Claims: lua/claim.lua.
 func (s *Store) Claim(_ context.Context, c refund.Claim) (refund.Claimed, error) {
-	if c.Token == "" || c.Order == "" || c.Lease < time.Millisecond || c.Request.Amount.Minor <= 0 {
+	if c.Token == "" || c.Lease < time.Millisecond || c.FollowUp == 0 && (c.Order == "" || c.Request.Amount.Minor <= 0) {
 		return refund.Claimed{}, errors.New("memstore: claim without token, order, lease or amount")
 	}
 	t, err := s.begin(c.Request.Merchant)
@@ -36,9 +36,12 @@ func (t *step) claim(c refund.Claim) refund.Claimed {
 	}
 	rec := e.rec
 	status := rec.Last.Status
+	// A dispute is not on the status topic: after a rebuild, who still follows up on
+	// a final refund may have its reason.
+	doubt := rec.Doubt || status.Final() && c.FollowUp > 0 && rec.Epoch < t.epoch
 	if rec.Token == c.Token {
 		switch {
-		case e.query && (status.Open() || rec.Doubt):
+		case e.query && (status.Open() || doubt):
 			return refund.Claimed{Answer: refund.InDoubt, Repeat: true}
 		case !e.query && status.Open():
 			return refund.Claimed{Answer: refund.Yours, Repeat: true}
@@ -52,7 +55,7 @@ func (t *step) claim(c refund.Claim) refund.Claimed {
 			return refund.Claimed{Answer: refund.Unmatched}
 		}
 	}
-	if status.Final() && !rec.Doubt {
+	if status.Final() && !doubt {
 		return refund.Claimed{Answer: refund.Finished}
 	}
 	if c.FollowUp > 0 {
@@ -67,10 +70,10 @@ func (t *step) claim(c refund.Claim) refund.Claimed {
 		}
 		return refund.Claimed{Answer: refund.Running}
 	}
-	if status.Open() && !rec.Doubt && c.FollowUp == 0 && rec.Accepted {
+	if status.Open() && !doubt && c.FollowUp == 0 && rec.Accepted {
 		return refund.Claimed{Answer: refund.Running}
 	}
-	if status.Open() || rec.Doubt {
+	if status.Open() || doubt {
 		return t.query(c, e)
 	}
 	if !e.same(c) {
