@@ -37,6 +37,9 @@ lint: ## gofmt, vet, staticcheck, go.mod in order
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) mod tidy -diff
 
+bench: ## micro-benchmarks: decode, sign, verify, claim, record, lanes
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
+
 tidy: ## format, and put go.mod in order
 	gofmt -w .
 	$(GO) mod tidy

@@ -48,6 +48,10 @@ func Bridge(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
 	})
 	group.Go(func() error {
 		defer stop()
+		if err := c.prepare(ctx); err != nil {
+			callbacks.Close()
+			return unlessEnded(ctx, err)
+		}
 		c.log.Info().Str("listen", callbacks.Addr().String()).Int("merchants", len(c.accounts)).Msg("bridge starts")
 		err := bridge.Serve(ctx, callbacks, handler, cfg.Bridge.Timeout, c.log)
 		c.log.Info().Msg("bridge drained")

@@ -39,7 +39,7 @@ func (c *Client) Parts() Parts {
 		Config: k.cfg, Kafka: k.kafka, Producer: k.producer, Store: k.store, Accounts: k.accounts,
 		Topics: k.topics(), Delays: k.delays, Schedule: k.schedule, Recorder: k.recorder,
 		Log:     &statuslog.Log{Reader: k.kafka, Topic: k.cfg.Kafka.Topics.Status},
-		Control: &statuslog.Control{Reader: k.kafka, Writer: k.producer, Topic: k.cfg.Kafka.Topics.Control},
+		Control: k.control(),
 		Delayer: consumer.NewDelayer(k.producer, k.topics(), k.delays), core: k,
 	}
 }

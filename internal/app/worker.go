@@ -15,6 +15,7 @@ import (
 	"github.com/refundworker/refundworker/internal/config"
 	"github.com/refundworker/refundworker/internal/consumer"
 	"github.com/refundworker/refundworker/internal/dedupe"
+	"github.com/refundworker/refundworker/internal/kafka"
 	"github.com/refundworker/refundworker/internal/refund"
 	"github.com/refundworker/refundworker/internal/statuslog"
 )
@@ -54,7 +55,12 @@ func Worker(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
 		if err := c.prepareWorker(ctx); err != nil {
 			return unlessEnded(ctx, err)
 		}
+		var held kafka.From
+		if err := c.await(ctx, "holds", func(ctx context.Context) (err error) { held, err = c.readHolds(ctx); return err }); err != nil {
+			return unlessEnded(ctx, err)
+		}
 		c.log.Info().Str("group", cfg.Kafka.Group).Int("merchants", len(c.accounts)).Msg("worker starts")
+		group.Go(func() error { c.followHolds(serving, held); return nil })
 		group.Go(func() error { keeper.Run(serving); return nil })
 		close(started)
 		err := work.Run(ctx)
@@ -96,7 +102,7 @@ func (c *core) keeper() *statuslog.Keeper {
 	return statuslog.NewKeeper(statuslog.Config{
 		Merchants: merchants, Index: c.store, Loss: lossOf,
 		Log:       &statuslog.Log{Reader: c.kafka, Topic: topics.Status},
-		Control:   &statuslog.Control{Reader: c.kafka, Writer: c.producer, Topic: topics.Control},
+		Control:   c.control(),
 		FollowUps: c.followUps(), After: c.schedule.After,
 		Quiet: c.cfg.Worker.ClaimLease + c.cfg.Redis.FailoverGrace,
 		Every: keeperEvery, Logger: c.log,
