@@ -43,8 +43,12 @@ func Bridge(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var group errgroup.Group
+	started := make(chan struct{})
+	checks := append(c.checks(), admin.Check{Name: "bridge", Ready: func(context.Context) error {
+		return readyAfter(started, func() error { return nil })
+	}})
 	group.Go(func() error {
-		return admin.Serve(serving, admins, admin.Handler(promhttp.HandlerFor(c.metrics.registry, promhttp.HandlerOpts{}), c.checks()...))
+		return admin.Serve(serving, admins, admin.Handler(promhttp.HandlerFor(c.metrics.registry, promhttp.HandlerOpts{}), checks...))
 	})
 	group.Go(func() error {
 		defer stop()
@@ -52,6 +56,7 @@ func Bridge(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
 			callbacks.Close()
 			return unlessEnded(ctx, err)
 		}
+		close(started)
 		c.log.Info().Str("listen", callbacks.Addr().String()).Int("merchants", len(c.accounts)).Msg("bridge starts")
 		err := bridge.Serve(ctx, callbacks, handler, cfg.Bridge.Timeout, c.log)
 		c.log.Info().Msg("bridge drained")

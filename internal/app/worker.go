@@ -56,7 +56,7 @@ func Worker(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
 			return unlessEnded(ctx, err)
 		}
 		var held kafka.From
-		if err := c.await(ctx, "holds", func(ctx context.Context) (err error) { held, err = c.readHolds(ctx); return err }); err != nil {
+		if err := c.await(ctx, "holds", func(ctx context.Context) (err error) { held, err = c.readHolds(ctx); return err }, always); err != nil {
 			return unlessEnded(ctx, err)
 		}
 		c.log.Info().Str("group", cfg.Kafka.Group).Int("merchants", len(c.accounts)).Msg("worker starts")
