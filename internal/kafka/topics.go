@@ -37,9 +37,21 @@ func (c *Client) EnsureTopics(ctx context.Context, specs []TopicSpec) error {
 		}
 		missing = append(missing, t)
 	}
-	if len(missing) == 0 {
-		return nil
+	if len(missing) > 0 {
+		if err := c.createTopics(ctx, missing); err != nil {
+			return err
+		}
 	}
+	for _, s := range specs { // until our own metadata knows them, whoever created them just now
+		if _, err := c.partitionsWithin(ctx, s.Name); err != nil {
+			return fmt.Errorf("kafka: topic %s exists but is not to be seen: %w", s.Name, explain(err))
+		}
+	}
+	return nil
+}
+
+// createTopics creates them; another process may have been quicker.
+func (c *Client) createTopics(ctx context.Context, missing []kafkago.TopicConfig) error {
 	admin := &kafkago.Client{Addr: c.addr, Transport: c.admin}
 	defer c.admin.CloseIdleConnections()
 	answer, err := admin.CreateTopics(ctx, &kafkago.CreateTopicsRequest{Topics: missing})
@@ -48,19 +60,11 @@ func (c *Client) EnsureTopics(ctx context.Context, specs []TopicSpec) error {
 	}
 	var errs []error
 	for topic, err := range answer.Errors {
-		if err != nil && !errors.Is(err, kafkago.TopicAlreadyExists) { // another process was quicker
+		if err != nil && !errors.Is(err, kafkago.TopicAlreadyExists) {
 			errs = append(errs, fmt.Errorf("kafka: creating topic %s: %w", topic, explain(err)))
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	for _, t := range missing { // until our own metadata knows them
-		if _, err := c.partitionsWithin(ctx, t.Topic); err != nil {
-			return fmt.Errorf("kafka: topic %s was created but is not to be seen: %w", t.Topic, explain(err))
-		}
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Drift is a way in which a topic is not as it should be, in words.

@@ -109,3 +109,21 @@ func TestPingSaysWhatIsWrong(t *testing.T) {
 		t.Log(err)
 	}
 }
+
+// Two processes that start together: the one that finds everything created must not take it for missing.
+func TestWhatAnotherProcessCreatedJustNowIsSeen(t *testing.T) {
+	c := newCluster(t)
+	ctx := within(t, 30*time.Second)
+	specs := []TopicSpec{{Name: "shared." + c.suffix, Partitions: 2, Replication: 1}}
+	other := c.open()
+	if _, err := other.CheckTopics(ctx, specs); err != nil { // it knows the cluster without the topic
+		t.Fatal(err)
+	}
+	must(t, c.client.EnsureTopics(ctx, specs))
+	must(t, other.EnsureTopics(ctx, specs))
+	drifts, err := other.CheckTopics(ctx, specs)
+	must(t, err)
+	if len(drifts) > 0 {
+		t.Errorf("%v", drifts)
+	}
+}
