@@ -96,6 +96,9 @@ func changedConfig(t testing.TB, old, with string) world {
 // absolute writes a configuration elsewhere, its key files named in full.
 func absolute(t testing.TB, name, text string) string {
 	t.Helper()
-	dir := filepath.Dir(name)
+	dir, err := filepath.Abs(filepath.Dir(name))
+	if err != nil {
+		t.Fatal(err)
+	}
 	return file(t, "changed.yaml", strings.NewReplacer("merchant.pem", filepath.Join(dir, "merchant.pem"), "gateway.pub.pem", filepath.Join(dir, "gateway.pub.pem")).Replace(text))
 }

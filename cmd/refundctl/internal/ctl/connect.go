@@ -43,6 +43,7 @@ type system struct {
 	app.Parts
 	client  *app.Client
 	timeout time.Duration
+	now     func() time.Time
 	stop    context.CancelFunc
 	watched chan struct{}
 }
@@ -66,7 +67,7 @@ func (r *run) connect(ctx context.Context, needs need) (context.Context, *system
 		return ctx, nil, usage("%w", err)
 	}
 	watched, stop := context.WithCancel(ctx)
-	s := &system{Parts: client.Parts(), client: client, timeout: r.timeout, stop: stop, watched: make(chan struct{})}
+	s := &system{Parts: client.Parts(), client: client, timeout: r.timeout, now: r.Now, stop: stop, watched: make(chan struct{})}
 	if err := s.reach(ctx, needs); err != nil {
 		close(s.watched)
 		s.close()

@@ -86,12 +86,14 @@ or a given file; 3 Kafka or Redis cannot be reached; 99 a threshold was missed;
 	flags.StringVar(&r.configFile, "config", "", "the worker's YAML configuration `FILE` (or REFUND_CONFIG)")
 	flags.StringVarP(&r.formatWord, "output", "o", "", "`FORMAT` of the answer: table, wide or json (default: table on a terminal, else json)")
 	flags.DurationVar(&r.timeout, "timeout", 10*time.Second, "how long Kafka and Redis may take to answer")
-	flags.StringVar(&r.who, "as", "", "`NAME` of the operator for the trail (default: REFUND_OPERATOR or the user)")
+	flags.StringVar(&r.who, "operator", "", "your `NAME` for the trail (default: REFUND_OPERATOR or the user)")
 	fatal(root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "wide", "json"}, cobra.ShellCompDirectiveNoFileComp)))
 	fatal(root.MarkPersistentFlagFilename("config", "yaml", "yml"))
 	root.AddCommand(
 		newSubmit(r), newWatch(r), newShow(r), newList(r),
 		newAudit(r), newDLQ(r), newTrail(r),
+		newHold(r), newRelease(r), newHolds(r), newWithdraw(r), newResolve(r), newRebuild(r),
+		newTopics(r), newConfig(r), newOffsets(r),
 		newCallback(r), newGateway(r),
 	)
 	return root
