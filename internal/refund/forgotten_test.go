@@ -81,10 +81,17 @@ func TestWhatTheStoreHasLostIsNotPublished(t *testing.T) {
 	})
 }
 
-// Found by the crash explorer: claimed, its worker frozen before the intent was published; the next owner asks, "no such
-// refund"; Redis fails over, loses the claims and is rebuilt. The news change nothing about a refund that nobody knows,
-// and the follow-up that was left for it became a dead letter.
+// Found by the crash explorer: claimed, its worker frozen before the intent was published; the next owner asks; Redis
+// fails over, loses the claims and is rebuilt. "No such refund" changes nothing about a refund that nobody knows, and the
+// follow-up that was left for it became a dead letter. "Unknown" made an event of it, UNKNOWN of no attempt, which was
+// then all that announced the call.
 func TestARefundThatWasLostWhileItWasAskedAboutIsClaimedAnew(t *testing.T) {
+	for _, class := range []refund.Class{refund.NotFound, refund.Unknown} {
+		t.Run(string(class), func(t *testing.T) { lostWhileAsked(t, class) })
+	}
+}
+
+func lostWhileAsked(t *testing.T, class refund.Class) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		claim := refund.Claim{Request: request("r1"), Provider: "eftpay", Order: "rrn_1", Token: "dead", Lease: 30 * time.Second, FirstSeen: time.Now()}
@@ -93,12 +100,32 @@ func TestARefundThatWasLostWhileItWasAskedAboutIsClaimedAnew(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		w.handler.Recorder.Records = &forgets{w.store, w.forget}
-		w.query = func(context.Context) refund.Outcome { return refund.Outcome{Class: refund.NotFound} }
+		w.query = func(context.Context) refund.Outcome { return refund.Outcome{Class: class} }
 		if v := w.deliver("r1", 0); v.Kind != refund.Abandon || !errors.Is(v.Err, refund.ErrForgotten) {
 			t.Errorf("verdict %+v", v)
 		}
 		w.want("query r1")
 		w.wantVerdict(w.deliver("r1", 0), refund.Done, "", 0)
 		w.want("PENDING 1001", "call r1", "SUCCEEDED 1002")
+	})
+}
+
+// Found by the crash explorer: two requests of one number with different content, both over the total, on two partitions:
+// the one that lost the comparison took the other's REJECTED for its own, and was dropped.
+func TestOfTwoRejectedContentsOneIsAConflict(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		long := request("a-refund-number-that-is-too-long")
+		other := long
+		other.Amount.Minor++
+		w.handler.Recorder.Records = &forgets{w.store, func() {
+			inner := *w.handler
+			inner.Recorder = &refund.Recorder{Records: w.store, Publisher: w, Fresh: 5 * time.Second}
+			inner.Handle(t.Context(), refund.Work{Request: other, Place: "t/1/1", FirstSeen: time.Now(), Alive: time.Now})
+		}}
+		v := w.handler.Handle(t.Context(), refund.Work{Request: long, Place: "t/0/1", FirstSeen: time.Now(), Alive: time.Now})
+		if v.Kind != refund.Dead || v.Reason != refund.ReasonConflict {
+			t.Errorf("verdict %+v", v)
+		}
 	})
 }

@@ -123,6 +123,7 @@ func (d *decider) unsent() {
 // unclear: unsent, and news that money may have moved after all.
 func (d *decider) unclear() {
 	switch {
+	case !d.before.Known() && d.news.Source == FromQuery: // forgotten, and never announced: it begins anew
 	case !d.before.Known(): // a callback that cannot be read clearly: open until asked
 		d.become(StatusUnknown)
 	case d.news.Source == FromQuery && d.news.Overdue && d.before.Doubt:

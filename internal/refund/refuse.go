@@ -71,13 +71,25 @@ func (d *delivery) reject(ctx context.Context, why Rejection) Verdict {
 	if err != nil {
 		return d.undecided(ctx, err)
 	}
-	if rec.Known() && rec.Last.Matched && rec.Request.Content() != d.Request.Content() {
+	if d.conflicts(rec) {
 		return d.unclaimed(ctx, Claimed{Answer: Conflict, Record: rec})
 	}
 	if rec.Last.Status.Final() || rec.Last.Status.Open() {
 		return d.repeat(ctx, rec)
 	}
-	return d.settle(ctx, rec, News{Source: FromWorker, Outcome: Outcome{Class: Rejected, Code: why.Code, Message: why.Message}})
+	noted, err := d.Recorder.Note(ctx, rec, News{Source: FromWorker, Outcome: Outcome{Class: Rejected, Code: why.Code, Message: why.Message}}, d.Alive)
+	switch {
+	case err != nil:
+		return abandon(err)
+	case d.conflicts(noted.Record): // another request of this number was recorded meanwhile
+		return d.unclaimed(ctx, Claimed{Answer: Conflict, Record: noted.Record})
+	}
+	return d.after(noted.Record, noted.Owed, 0)
+}
+
+// conflicts says whether the refund's number stands for other content.
+func (d *delivery) conflicts(rec Record) bool {
+	return rec.Known() && rec.Last.Matched && rec.Request.Content() != d.Request.Content()
 }
 
 // stored is the refund's record, or for an unknown refund one that the request
