@@ -1,6 +1,8 @@
 package explorer
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/refundworker/refundworker/internal/gatewaysim"
@@ -43,6 +45,8 @@ var behaviours = []behaviour{
 	named("callback_forged"), named("callback_amount"), named("callback_first"),
 	{name: "refused", script: calls(gatewaysim.Respond("12"))},
 	{name: "refused_then_timeout_after", script: calls(gatewaysim.Respond("12"), gatewaysim.TimeOutAfter())},
+	{name: "declined_then_timeout_after", script: calls(gatewaysim.Step{Result: gatewaysim.Nothing, Fields: declinedFields}, gatewaysim.TimeOutAfter())},
+	{name: "timeout_then_settles", script: calls(gatewaysim.Step{Result: gatewaysim.Succeed, SettleAfter: 12 * time.Second, Answer: gatewaysim.Hang})},
 	{name: "lost_then_timeout_after", script: calls(gatewaysim.TimeOutBefore(), gatewaysim.TimeOutAfter())},
 	{name: "lost_then_land_latest", script: calls(gatewaysim.TimeOutBefore(), gatewaysim.LandLate(latest))},
 	{name: "lost_then_decline", script: calls(gatewaysim.TimeOutBefore(), gatewaysim.Step{Result: gatewaysim.Decline})},
@@ -50,6 +54,26 @@ var behaviours = []behaviour{
 	{name: "timeout_queries_unknown", script: gatewaysim.Script{Calls: []gatewaysim.Step{gatewaysim.TimeOutAfter()},
 		Queries: []gatewaysim.Step{{Answer: gatewaysim.UnknownStatus}, {Answer: gatewaysim.Unsigned}, {Answer: gatewaysim.OtherRefund}, {Code: "51"}}}},
 	{name: "stuck", script: calls(gatewaysim.Step{Result: gatewaysim.Process}), stuck: true},
+}
+
+// declinedFields make a signed answer that declines, of a refund that queries do not know afterwards.
+var declinedFields = map[string]any{"return_status": "00", "return_char": "", "trade_status": "TRADE_FAIL", "refund_no": refundNoField}
+
+// refundNoField stands for the refund's own number.
+const refundNoField = "\x00refund_no"
+
+// scriptOf is the behaviour's script for one refund.
+func (b behaviour) scriptOf(no string) gatewaysim.Script {
+	script := b.script
+	script.Calls = slices.Clone(script.Calls)
+	for i, step := range script.Calls {
+		if step.Fields["refund_no"] == refundNoField {
+			fields := maps.Clone(step.Fields)
+			fields["refund_no"] = no
+			script.Calls[i].Fields = fields
+		}
+	}
+	return script
 }
 
 func behaviourOf(name string) behaviour {

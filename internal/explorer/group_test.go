@@ -78,9 +78,16 @@ func (w *world) assign(owner func(i int) *process) {
 	}
 }
 
-// drain bounds the works of a generation that is over.
+// drain bounds the works of a generation that is over, from when its process can know: a frozen one drains once it is awake.
 func (w *world) drain(m *member) {
-	w.at(drain, m.proc.name+" drained", func() { m.cancel() })
+	wait := drain + max(0, time.Until(m.proc.frozenUntil()))
+	w.at(wait, m.proc.name+" drained", func() {
+		if m.proc.frozenUntil().After(time.Now()) {
+			w.drain(m)
+			return
+		}
+		m.cancel()
+	})
 }
 
 // leave takes the process's partitions away without giving them to anybody yet.

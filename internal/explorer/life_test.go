@@ -70,8 +70,8 @@ func (l *life) busy(w *world) {
 
 // ask publishes a new request.
 func (l *life) ask(w *world) {
-	no := len(l.requests) + 1
-	r := l.draw(w, fmt.Sprintf("R%d", no))
+	no := fmt.Sprintf("R%d", len(l.requests)+1)
+	r := l.draw(w, no)
 	b := behaviours[l.rng.IntN(len(behaviours))]
 	if b.stuck && !l.chance(10) {
 		b = behaviours[0]
@@ -80,7 +80,7 @@ func (l *life) ask(w *world) {
 		l.stuck = append(l.stuck, r.Key.String())
 	}
 	w.logf("-- the gateway treats %s as %s", r.Key, b.name)
-	if err := w.sim.SetScript(r.Key.String(), b.script); err != nil {
+	if err := w.sim.SetScript(r.Key.String(), b.scriptOf(no)); err != nil {
 		panic(err)
 	}
 	if b.refuses > 0 {

@@ -34,6 +34,7 @@ type process struct {
 	tokens  int
 	mu      sync.Mutex
 	lanes   map[string]chan struct{}
+	own     map[refund.Key]string // its latest tokens; of a defect
 }
 
 // gap is a time without a sign of life.

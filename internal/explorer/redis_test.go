@@ -19,6 +19,8 @@ type store interface {
 	wipe()
 	failover(lost int) int // the last acknowledged writes are lost; how many were
 	down(error)
+	Begin(ctx context.Context, merchant string, epoch int64) (int64, error)
+	peek(refund.Key) (refund.Record, bool) // what is stored, although the merchant is closed
 }
 
 // memory is the store in plain Go.
@@ -29,6 +31,20 @@ func newMemory(s *memstore.Store) store { return memory{s} }
 func (m memory) wipe()                 { m.Wipe() }
 func (m memory) failover(lost int) int { return m.Failover(lost) }
 func (m memory) down(err error)        { m.Down(err) }
+
+// peek opens a copy under its own server.
+func (m memory) peek(key refund.Key) (refund.Record, bool) {
+	copied := memstore.New(memstore.Options{Retention: retention})
+	copied.Put(m.Take())
+	token, err := copied.Lock(context.Background(), key.Merchant, time.Minute)
+	if err != nil {
+		copied.BreakLock(key.Merchant)
+		token = must(copied.Lock(context.Background(), key.Merchant, time.Minute))
+	}
+	_, _ = copied.Finish(context.Background(), key.Merchant, token, 1<<40)
+	rec, err := copied.Load(context.Background(), key)
+	return rec, err == nil && rec.Known()
+}
 
 // lossOf reads an error of the store as the application does.
 func lossOf(err error) statuslog.Loss {

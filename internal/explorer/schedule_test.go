@@ -16,7 +16,7 @@ type plan struct {
 	Gateway string // name of a behaviour
 	Flow    refund.Flow
 	Point   int    // number of the gate at which it happens, from 1; 0: nothing happens
-	Act     string // kill, freeze45s, freeze2m, fail
+	Act     string // kill; freeze45s ...; delay3s: this step alone is slow; fail: it, or its answer, is lost; stay: nothing
 	Next    string // who continues
 	Redis   string // keep, wipe, lose1 ...
 	Later   int    // the loss happens at this gate of whoever continues, from 1; 0: at the point itself
@@ -89,7 +89,12 @@ func (p *planned) happen(w *world, one *waiter) (do action) {
 	case "fail":
 		do.fail = true
 		return
+	case "delay3s":
+		do.delay = 3 * time.Second
+		p.beside(w)
+		return
 	case "stay": // only Redis suffers
+		p.beside(w)
 		return
 	default:
 		frozen = must(time.ParseDuration(strings.TrimPrefix(p.Act, "freeze")))
@@ -101,11 +106,12 @@ func (p *planned) happen(w *world, one *waiter) (do action) {
 
 // goOn says who continues, and when.
 func (p *planned) goOn(w *world, first *process, frozen time.Duration) {
-	all := func(who *process) func() { return func() { w.rebalance(0, who) } }
-	second := w.workers[1]
+	p.beside(w)
 	if frozen > 0 && frozen < session {
 		return // nobody notices
 	}
+	all := func(who *process) func() { return func() { w.rebalance(0, who) } }
+	second := w.workers[1]
 	switch p.Next {
 	case "same":
 		if frozen > 0 {
@@ -114,14 +120,28 @@ func (p *planned) goOn(w *world, first *process, frozen time.Duration) {
 			return
 		}
 		w.at(3*time.Second, "restart", func() { w.rebalance(0, w.restart(first)) })
-		return
-	case "other":
+	case "other", "callback":
 		w.at(session, "takes over", all(second))
-		return
+	default: // the second worker has all but the partition of the first message, which comes to it later
+		w.at(2*time.Second, "takes over the rest", func() {
+			w.assign(func(i int) *process {
+				if i == 0 {
+					return nil
+				}
+				return second
+			})
+		})
+		w.at(40*time.Second, "takes over", all(second))
+	}
+}
+
+// beside is what comes in beside, right after the point.
+func (p *planned) beside(w *world) {
+	switch p.Next {
 	case "callback":
 		w.at(time.Second, "callback", w.callsBack)
-		w.at(session, "takes over", all(second))
-		return
+	case "duplicate":
+		w.at(time.Second, "duplicate", func() { w.publish(w.asked[0].request, 1) })
 	case "followup":
 		w.at(time.Second, "a follow-up from outside", func() {
 			rec := refund.Record{Request: w.asked[0].request}
@@ -132,19 +152,7 @@ func (p *planned) goOn(w *world, first *process, frozen time.Duration) {
 			r.Time = time.Now().Add(-time.Minute)
 			w.broker.append(topicPartition{Topic: r.Topic}, r)
 		})
-	case "duplicate":
-		w.at(time.Second, "duplicate", func() { w.publish(w.asked[0].request, 1) })
 	}
-	// The second worker has all but the partition of the first one's message, which comes to it later.
-	w.at(2*time.Second, "takes over the rest", func() {
-		w.assign(func(i int) *process {
-			if i == 0 {
-				return nil
-			}
-			return second
-		})
-	})
-	w.at(40*time.Second, "takes over", all(second))
 }
 
 // callsBack has the gateway tell the truth to the bridge, where it knows the first refund.
@@ -174,11 +182,16 @@ func play(t *testing.T, p plan, s setup) (j *judgement, points []string) {
 		w := newWorld(s)
 		defer w.close()
 		director.firstLife = w.workers[0]
-		w.rebalance(0, w.workers[0])
+		w.assign(func(i int) *process { // the second worker has the second partition of the requests alone
+			if i == 1 {
+				return w.workers[1]
+			}
+			return w.workers[0]
+		})
 		w.run(w.start.Add(time.Second), func() bool { return false }) // the keepers open the merchant
 		b := behaviourOf(p.Gateway)
 		first := request(merchant, "R1", "O1", 600, 1000, p.Flow)
-		if err := w.sim.SetScript(merchant+"/R1", b.script); err != nil {
+		if err := w.sim.SetScript(merchant+"/R1", b.scriptOf("R1")); err != nil {
 			t.Fatal(err)
 		}
 		if b.refuses > 0 {
@@ -186,7 +199,7 @@ func play(t *testing.T, p plan, s setup) (j *judgement, points []string) {
 		}
 		w.publish(first, 0)
 		if p.Pair {
-			w.at(5*time.Second, "second request", func() { w.publish(request(merchant, "R2", "O1", 600, 1000, refund.FlowRefund), 1) })
+			w.at(5*time.Second, "second request", func() { w.publish(request(merchant, "R2", "O1", 600, 1000, refund.FlowRefund), 0) })
 		}
 		w.run(w.start.Add(horizon), w.quiet)
 		var stuck []string

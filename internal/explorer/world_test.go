@@ -71,6 +71,7 @@ type world struct {
 	asked    []asking                // what was published to the request topic
 	newest   map[string]refund.Event // by key, the highest sequence on the status topic
 	torn     map[string]bool         // keys of which a process was killed or frozen between an event and the look behind it
+	marked   map[refund.Key]string   // by whom; of a defect
 	foreign  map[string]bool         // keys that staff made at the gateway's portal before they were asked for here
 	lastCall time.Time               // when the last call left
 	problems []string                // what the world itself saw go wrong
