@@ -112,7 +112,7 @@ func (a *auditRead) payment(p audit.Payment) error {
 	if _, ok := a.system.Accounts[p.Merchant]; !ok {
 		return fmt.Errorf("merchant %q is not in the configuration", p.Merchant)
 	}
-	if a.judged(p.Merchant) {
+	if a.judged(p.Merchant) && (a.only == nil || a.only(p.RefundNo)) {
 		a.checker.Payment(p)
 	}
 	return nil

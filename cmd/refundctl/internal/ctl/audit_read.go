@@ -21,7 +21,8 @@ type auditRead struct {
 	checker    *audit.Checker
 	taken      map[string]map[int]int64
 	unreadable int
-	books      string // none, partial or complete
+	books      string                     // none, partial or complete
+	only       func(refundNo string) bool // nil: all payments
 }
 
 func (a *auditRead) all(ctx context.Context) (audit.Report, error) {

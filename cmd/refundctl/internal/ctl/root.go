@@ -93,7 +93,7 @@ or a given file; 3 Kafka or Redis cannot be reached; 99 a threshold was missed;
 		newSubmit(r), newWatch(r), newShow(r), newList(r),
 		newAudit(r), newDLQ(r), newTrail(r),
 		newHold(r), newRelease(r), newHolds(r), newWithdraw(r), newResolve(r), newRebuild(r),
-		newTopics(r), newConfig(r), newOffsets(r),
+		newTopics(r), newConfig(r), newOffsets(r), newReplay(r),
 		newCallback(r), newGateway(r),
 	)
 	return root

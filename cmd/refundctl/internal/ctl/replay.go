@@ -1,0 +1,345 @@
+package ctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/refundworker/refundworker/cmd/refundctl/internal/load"
+	"github.com/refundworker/refundworker/cmd/refundctl/internal/out"
+	"github.com/refundworker/refundworker/internal/events"
+	"github.com/refundworker/refundworker/internal/kafka"
+	"github.com/refundworker/refundworker/internal/refund"
+)
+
+// replaying a load is what replay is told.
+type loading struct {
+	file, format, merchant, since, until string
+	topic, sample                        bool
+	rate, rampTo                         float64
+	duration, drain                      time.Duration
+	count                                int
+	thresholds, html, hgrm               string
+	ledgers                              []string
+}
+
+func newReplay(r *run) *cobra.Command {
+	var l loading
+	c := &cobra.Command{
+		Use:   "replay [FILE]",
+		Short: "Load test: replay requests under fresh numbers, measure to the final status",
+		Long: `Replay publishes requests at a rate and measures how long each takes to its final
+status, from the time at which it was to be sent: the load is open, so a stall is
+seen by all that had to wait for it. The requests are those of FILE (as submit takes
+it), of the request topic (--topic, --since, --until), or samples (--sample). They
+begin anew where they end. Refund numbers and orders are fresh, under a run's id;
+refunds of one order stay together. Amounts stay: simulated gateways misbehave by
+them.
+
+All merchants must have test: true. --merchant M has every request sent to that one
+merchant, of the same gateway and currency.
+
+It ends with the audit's verdict on its own refunds, with --ledger against the
+gateway's books too, and with thresholds: latencies (mean, min, p50, p90, p95, p99,
+p99.9, max) and counts (lost, open, dead, failed, rejected, succeeded, late, errors,
+sent, rate, broken).
+
+Exit code 0: done; 1: the audit found a broken promise; 99: a threshold was missed.`,
+		Example: `  refundctl replay --sample --merchant S0003469 --rate 200 --duration 1m --threshold "p99<2s,lost==0"
+  refundctl replay refunds.jsonl --rate 50 --ramp-to 500 --duration 5m --html load.html --hgrm load.hgrm
+  refundctl replay --topic --since 1h --merchant S0003469 --rate 100 --count 10000 --ledger http://127.0.0.1:8090/ledger`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				l.file = args[0]
+			}
+			return r.replay(c.Context(), l)
+		},
+	}
+	f := c.Flags()
+	r.merchantFlag(c, &l.merchant, "send all to the test merchant `NAME`")
+	f.StringVar(&l.format, "format", "", "of FILE: jsonl or csv (default: by its first character)")
+	f.BoolVar(&l.topic, "topic", false, "replay the request topic")
+	f.BoolVar(&l.sample, "sample", false, "replay samples of the merchant's gateway")
+	f.StringVar(&l.since, "since", "", "of the topic, from this `TIME` on (10m, 3d, 2023-06-09)")
+	f.StringVar(&l.until, "until", "", "of the topic, before this `TIME`")
+	f.Float64Var(&l.rate, "rate", 50, "`N` refunds a second")
+	f.Float64Var(&l.rampTo, "ramp-to", 0, "`N` a second at the end, growing steadily (default: --rate)")
+	f.DurationVar(&l.duration, "duration", 30*time.Second, "how long to send")
+	f.IntVar(&l.count, "count", 0, "send `N` at most")
+	f.DurationVar(&l.drain, "drain", time.Minute, "how long to wait for the last ones to end")
+	f.StringVar(&l.thresholds, "threshold", "", "`BOUNDS` with commas between, such as p99<2s,lost==0")
+	f.StringVar(&l.html, "html", "", "write one self-contained page with plots to `FILE`")
+	f.StringVar(&l.hgrm, "hgrm", "", "write the latencies as HdrHistogram's text form to `FILE`")
+	f.StringArrayVar(&l.ledgers, "ledger", nil, "`FILE` or address of the gateway's ledger, JSON lines; may be repeated")
+	fatal(c.MarkFlagFilename("html", "html"))
+	fatal(c.MarkFlagFilename("hgrm", "hgrm"))
+	return c
+}
+
+func (r *run) replay(ctx context.Context, l loading) error {
+	if l.rampTo == 0 {
+		l.rampTo = l.rate
+	}
+	schedule := load.Schedule{From: l.rate, To: l.rampTo, For: l.duration, Most: l.count}
+	if err := schedule.Check(); err != nil {
+		return usage("%w", err)
+	}
+	thresholds, err := load.ParseThresholds(l.thresholds)
+	if err != nil {
+		return usage("--threshold: %w", err)
+	}
+	ctx, s, err := r.connect(ctx, kafkaUp)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	requests, err := r.replayed(ctx, s, l)
+	if err != nil {
+		return err
+	}
+	if err := s.testMerchants(requests); err != nil {
+		return err
+	}
+	t := &loadTest{run: r, system: s, loading: l, schedule: schedule, names: load.NewNames(r.Now()), source: load.NewSource(requests)}
+	result, broken, err := t.all(ctx)
+	if err != nil {
+		if ctx.Err() != nil && result != nil { // what there is, before it ends as interrupted
+			result.Audit = "not audited: interrupted\n"
+			return errors.Join(err, r.showLoad(l, result))
+		}
+		return err
+	}
+	kept := result.Judge(thresholds, broken)
+	if err := r.showLoad(l, result); err != nil {
+		return err
+	}
+	switch {
+	case !kept:
+		return &exit{code: ExitMissed}
+	case broken > 0:
+		return found()
+	}
+	return nil
+}
+
+// replayed are the requests that are to be sent again.
+func (r *run) replayed(ctx context.Context, s *system, l loading) (requests []refund.Request, err error) {
+	given := 0
+	for _, is := range []bool{l.file != "", l.topic, l.sample} {
+		if is {
+			given++
+		}
+	}
+	switch {
+	case given != 1:
+		return nil, usage("what is to be replayed? One of FILE, --topic and --sample")
+	case l.file != "":
+		requests, err = r.replayedFile(s, l)
+	case l.topic:
+		requests, err = r.replayedTopic(ctx, s, l)
+	default:
+		requests, err = s.samples(l.merchant)
+	}
+	if err == nil && len(requests) == 0 {
+		err = usage("there is nothing to replay")
+	}
+	if err != nil || l.merchant == "" {
+		return requests, err
+	}
+	return r.redirect(s, requests, l.merchant)
+}
+
+func (r *run) replayedFile(s *system, l loading) ([]refund.Request, error) {
+	text, err := r.readFile(l.file)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := readRows(text, l.format)
+	if err != nil {
+		return nil, usage("%s: %w", l.file, err)
+	}
+	var requests []refund.Request
+	for _, one := range rows {
+		request, err := events.DecodeRequest(one.text, nil)
+		if one.verdict == verdictInvalid {
+			err = fmt.Errorf("%s", strings.Join(one.problems, "; "))
+		}
+		if err != nil {
+			return nil, usage("%s: line %d: %w", l.file, one.line, err)
+		}
+		requests = append(requests, request)
+	}
+	return requests, nil
+}
+
+// replayedTopic reads the requests of a time; what is no request is left out, as are
+// load tests.
+func (r *run) replayedTopic(ctx context.Context, s *system, l loading) (requests []refund.Request, err error) {
+	from, err := r.sinceFrom(l.since)
+	if err != nil {
+		return nil, err
+	}
+	until := r.Now()
+	if l.until != "" {
+		if until, err = r.parseTime("--until", l.until); err != nil {
+			return nil, err
+		}
+	}
+	progress := r.progress()
+	defer progress.Clear()
+	_, err = s.Kafka.Scan(ctx, s.Topics.Requests, from, func(record kafka.Record) error {
+		request, err := events.DecodeRequest(record.Value, events.As[events.Header](record.Headers))
+		if err == nil && record.Time.Before(until) {
+			requests = append(requests, request)
+			progress.Show("read %d requests", len(requests))
+		}
+		if len(requests) == mostReplayed {
+			return errEnough
+		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return requests, err
+}
+
+// mostReplayed bounds the memory of what is read of the topic.
+const mostReplayed = 1_000_000
+
+// redirect sends all requests to one merchant that it takes; the others are left
+// out.
+func (r *run) redirect(s *system, requests []refund.Request, merchant string) (fitting []refund.Request, err error) {
+	to, err := s.account(merchant)
+	if err != nil {
+		return nil, err
+	}
+	why := ""
+	for _, request := range requests {
+		from, ok := s.Accounts[request.Merchant]
+		request.Merchant = merchant
+		no := to.Gateway.Check(request)
+		switch {
+		case ok && from.Provider != to.Provider:
+			why = fmt.Sprintf("it is for merchant %s at %s, whose fields differ", from.Merchant, from.Provider)
+		case no != nil:
+			why = no.Message
+		default:
+			fitting = append(fitting, request)
+		}
+	}
+	if left := len(requests) - len(fitting); left > 0 {
+		fmt.Fprintf(r.Err, "%d of %d requests do not fit merchant %s and are left out; the last: %s\n", left, len(requests), merchant, why)
+	}
+	if len(fitting) == 0 {
+		return nil, usage("no request fits merchant %s", merchant)
+	}
+	return fitting, nil
+}
+
+// testMerchants refuses a load on real money.
+func (s *system) testMerchants(requests []refund.Request) error {
+	var real []string
+	for _, request := range requests {
+		m, err := merchantOf(s.Config, request.Merchant)
+		if err != nil {
+			return err
+		}
+		if !m.Test && !slices.Contains(real, m.Name) {
+			real = append(real, m.Name)
+		}
+	}
+	if len(real) > 0 {
+		return usage("not test merchants: %s. A load test moves money at their gateways; only merchants with test: true are sent to, and --merchant sends all to one of them",
+			strings.Join(real, ", "))
+	}
+	return nil
+}
+
+// samples are a few refunds that the merchant's gateway takes.
+func (s *system) samples(merchant string) ([]refund.Request, error) {
+	if merchant == "" {
+		return nil, usage("--sample needs --merchant")
+	}
+	m, err := merchantOf(s.Config, merchant)
+	if err != nil {
+		return nil, err
+	}
+	money := func(minor int64) refund.Money { return refund.Money{Minor: minor, Currency: m.Currency} }
+	var samples []refund.Request
+	for i, wallet := range []string{"WECHATCN", "ALIPAYHK"} {
+		base := refund.Request{Key: refund.Key{Merchant: merchant, RefundNo: "1"}, Flow: refund.FlowRefund, Reason: "load test", Amount: money(100), OrderAmount: money(1000)}
+		order := fmt.Sprint(i)
+		switch m.Provider {
+		case "eftpay":
+			base.OrderNo, base.Wallet, base.Method = order, wallet, map[string]string{"WECHATCN": "WeChat", "ALIPAYHK": "Alipay"}[wallet]
+		default:
+			base.TransactionID = order
+		}
+		samples = append(samples, base)
+	}
+	return samples, nil
+}
+
+// showLoad answers, and writes the files that were asked for.
+func (r *run) showLoad(l loading, result *load.Result) error {
+	for name, write := range map[string]func(*os.File) error{
+		l.html: func(f *os.File) error { return result.WritePage(f) },
+		l.hgrm: func(f *os.File) error { return result.WriteHGRM(f) },
+	} {
+		if name == "" {
+			continue
+		}
+		f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+		if err != nil {
+			return usage("%w", err)
+		}
+		if err := write(f); err != nil {
+			f.Close()
+			return err
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
+	}
+	if r.format == out.JSON {
+		return out.Object(r.Out, result)
+	}
+	return r.printLoad(result)
+}
+
+func (r *run) printLoad(v *load.Result) error {
+	var ended []string
+	for _, status := range []refund.Status{refund.StatusSucceeded, refund.StatusFailed, refund.StatusRejected} {
+		if n := v.Ended[string(status)]; n > 0 {
+			ended = append(ended, fmt.Sprintf("%d %s", n, status))
+		}
+	}
+	l := v.Latency
+	lines := []out.Line{
+		{Name: "run", Words: fmt.Sprintf("%s, began %s", v.Run, r.clock(v.Began))},
+		{Name: "sent", Words: fmt.Sprintf("%d of %d, %d late, %d not acknowledged", v.Sent, v.Planned, v.Late, v.Errors)},
+		{Name: "ended", Words: fmt.Sprintf("%s; %d dead letters, %d still open, %d lost", strings.Join(ended, ", "), v.Dead, v.Open, v.Lost)},
+		{Name: "rate", Words: fmt.Sprintf("%.1f refunds a second over %.1f s", v.Rate, v.Seconds)},
+		{Name: "latency", Words: fmt.Sprintf("p50 %.1f, p90 %.1f, p95 %.1f, p99 %.1f, p99.9 %.1f, max %.1f ms, from the intended time to the final status", l.P50, l.P90, l.P95, l.P99, l.P999, l.Max)},
+	}
+	for _, t := range v.Thresholds {
+		words := "kept"
+		if !t.OK {
+			words = "MISSED"
+		}
+		lines = append(lines, out.Line{Name: "threshold", Words: fmt.Sprintf("%s: %s (%.3g)", t.Threshold, words, t.Value)})
+	}
+	if err := out.Block(r.Out, lines); err != nil {
+		return err
+	}
+	_, err := fmt.Fprint(r.Out, v.Audit)
+	return err
+}

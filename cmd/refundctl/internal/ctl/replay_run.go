@@ -1,0 +1,259 @@
+package ctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/refundworker/refundworker/cmd/refundctl/internal/load"
+	"github.com/refundworker/refundworker/internal/audit"
+	"github.com/refundworker/refundworker/internal/events"
+	"github.com/refundworker/refundworker/internal/kafka"
+	"github.com/refundworker/refundworker/internal/refund"
+	"github.com/refundworker/refundworker/internal/statuslog"
+)
+
+// loadTest is one load test: a sender that keeps to the schedule whatever becomes of
+// what it sent, and a reader of what becomes of it.
+type loadTest struct {
+	loading
+	run      *run
+	system   *system
+	schedule load.Schedule
+	names    load.Names
+	source   load.Source
+
+	began    time.Time
+	recorder *load.Recorder
+	mu       sync.Mutex
+	checker  *audit.Checker
+	known    map[refund.Key]bool // has a status or a dead letter
+	broken   int
+}
+
+// tick is how often what is due is sent.
+const tick = 5 * time.Millisecond
+
+// sendersMost bounds the writes that Kafka has not acknowledged.
+const sendersMost = 256
+
+func (t *loadTest) all(ctx context.Context) (*load.Result, int, error) {
+	follower, err := t.system.follow(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	task, err := t.run.begin(ctx, t.system, entry{What: "replay", Merchant: t.merchant,
+		Detail: fmt.Sprintf("run %s: %d refunds, %g to %g a second over %s", t.names.Run, t.schedule.Count(), t.schedule.From, t.schedule.To, t.schedule.For)})
+	if err != nil {
+		return nil, 0, err
+	}
+	t.checker = audit.New(audit.Options{Whole: true, Books: len(t.ledgers) > 0})
+	t.known = map[refund.Key]bool{}
+	t.began = time.Now()
+	t.recorder = load.NewRecorder(t.schedule, t.began)
+	err = t.sendAndWatch(ctx, follower)
+	result := t.recorder.Result(t.names.Run)
+	if err == nil {
+		err = t.judge(ctx, result)
+	}
+	if written := task.end(ctx, err, "%d sent, %v", result.Sent, result.Ended); err == nil {
+		err = written
+	}
+	return result, t.broken, err
+}
+
+// sendAndWatch returns once all have ended, or the drain is over.
+func (t *loadTest) sendAndWatch(ctx context.Context, follower *follower) error {
+	progress := t.run.progress()
+	defer progress.Clear()
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	var all errgroup.Group
+	all.Go(func() error {
+		err := t.watch(watching, follower)
+		if err != nil {
+			stop()
+		}
+		return err
+	})
+	all.Go(func() error {
+		every := time.NewTicker(500 * time.Millisecond)
+		defer every.Stop()
+		for {
+			select {
+			case <-watching.Done():
+				return nil
+			case <-every.C:
+				l := t.recorder.Live()
+				progress.Show("%s: sent %d, ended %d, under way %d, p50 %s, p99 %s", t.names.Run, l.Sent, l.Ended, l.Sent-l.Ended, short(l.P50), short(l.P99))
+			}
+		}
+	})
+	err := t.send(watching)
+	if err == nil {
+		select {
+		case <-watching.Done():
+		case <-time.After(t.drain):
+		}
+	}
+	stop()
+	if ended := all.Wait(); err == nil && !errors.Is(ended, errEnough) {
+		err = ended
+	}
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+		err = nil // everything has ended
+	}
+	return err
+}
+
+func short(d time.Duration) string { return d.Round(100 * time.Microsecond).String() }
+
+// send publishes each message at its time, or as soon after as that is possible.
+func (t *loadTest) send(ctx context.Context) error {
+	count, next := t.schedule.Count(), 0
+	var writers errgroup.Group
+	writers.SetLimit(sendersMost)
+	defer func() { _ = writers.Wait() }() // what fails is counted
+	timer := time.NewTicker(tick)
+	defer timer.Stop()
+	for next < count {
+		first := next
+		var records []kafka.Record
+		for now := time.Since(t.began); next < count && t.schedule.At(next) <= now && len(records) < publishTogether; next++ {
+			request := t.source.Fresh(t.names, next)
+			t.asked(request)
+			records = append(records, t.system.requestRecord(request))
+		}
+		if len(records) > 0 {
+			t.recorder.Sent(first, len(records), time.Now())
+			writers.Go(func() error {
+				if err := t.system.Producer.Write(ctx, records...); err != nil {
+					t.recorder.Failed(len(records))
+				}
+				return nil
+			})
+			if len(records) == publishTogether {
+				continue // behind: no rest
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+		}
+	}
+	return nil
+}
+
+func (t *loadTest) asked(request refund.Request) {
+	asked := audit.Request{Request: request}
+	if account, ok := t.system.Accounts[request.Merchant]; ok {
+		asked.Order = account.Gateway.Order(request)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.checker.Request(asked)
+}
+
+// watch reads what becomes of the run's refunds until all have ended, or ctx has.
+func (t *loadTest) watch(ctx context.Context, f *follower) error {
+	var all errgroup.Group
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	tell := func(err error) error {
+		if err != nil {
+			stop()
+		}
+		return err
+	}
+	all.Go(func() error {
+		return tell(t.system.Log.Watch(ctx, f.statuses, func(e statuslog.Entry) error {
+			i, ours := t.names.Index(e.Status.RefundNo)
+			if e.Err != nil || !ours {
+				return nil
+			}
+			t.status(e)
+			if e.Status.Final && t.recorder.Ended(i, e.Status.Status, time.Now()) {
+				return errEnough
+			}
+			return nil
+		}))
+	})
+	all.Go(func() error {
+		return tell(t.system.Kafka.Tail(ctx, t.system.Topics.DeadLetters, f.letters, func(r kafka.Record) error {
+			l := letterOf(r)
+			i, ours := t.names.Index(l.RefundNo)
+			if !ours {
+				return nil
+			}
+			t.letter(l)
+			if t.recorder.Ended(i, refund.StatusNone, time.Now()) {
+				return errEnough
+			}
+			return nil
+		}))
+	})
+	return all.Wait()
+}
+
+func (t *loadTest) status(e statuslog.Entry) {
+	rec, err := e.Restore()
+	if err != nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.known[rec.Key()] = true
+	t.checker.Status(audit.Status{Place: audit.Place{Topic: e.Topic, Partition: e.Partition, Offset: e.Offset}, Record: rec, Body: e.Value})
+}
+
+func (t *loadTest) letter(l *letter) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.known[l.request.Key] = true
+	t.checker.DeadLetter(audit.DeadLetter{Reason: refund.Reason(l.Reason), Request: l.request})
+}
+
+// judge has the audit's verdict on the run's refunds.
+func (t *loadTest) judge(ctx context.Context, result *load.Result) error {
+	if err := t.queued(ctx); err != nil {
+		return err
+	}
+	books := &auditRead{run: t.run, system: t.system, checker: t.checker, auditing: auditing{ledgers: t.ledgers}, only: func(no string) bool { _, ours := t.names.Index(no); return ours }}
+	if err := books.payments(ctx); err != nil {
+		return err
+	}
+	report := t.checker.Report()
+	result.Audit, result.AuditOK, result.Lost = report.String(), report.OK(), report.Count(audit.Lost)
+	t.broken = report.Broken[1] + report.Broken[2] + report.Broken[3] + report.Broken[4]
+	return nil
+}
+
+// queued finds where refunds without a status wait: they are not lost.
+func (t *loadTest) queued(ctx context.Context) error {
+	if len(t.known) == t.schedule.Count() {
+		return nil
+	}
+	s := t.system
+	for _, topic := range append([]string{s.Topics.Requests}, s.delayTopics()...) {
+		committed, err := s.Kafka.Committed(ctx, s.Config.Kafka.Group, topic)
+		if err != nil {
+			return err
+		}
+		_, err = s.Kafka.Scan(ctx, topic, kafka.FromOffsets(committed), func(r kafka.Record) error {
+			request, err := events.DecodeFollowUp(r.Value, events.As[events.Header](r.Headers))
+			if _, ours := t.names.Index(request.RefundNo); err == nil && ours {
+				t.checker.Queued(request.Key)
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("looking for what waits at %s: %w", topic, err)
+		}
+	}
+	return nil
+}

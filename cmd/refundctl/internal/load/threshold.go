@@ -1,0 +1,96 @@
+package load
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Threshold is one bound of a run, such as p99<2s or lost==0.
+type Threshold struct {
+	Metric, Op string
+	bound      float64
+	text       string
+}
+
+// Judged is a threshold and what was measured.
+type Judged struct {
+	Threshold string  `json:"threshold"`
+	Value     float64 `json:"value"` // latencies in milliseconds
+	OK        bool    `json:"ok"`
+}
+
+// metrics that a threshold may bound: latencies, then counts.
+var (
+	latencies = []string{"mean", "min", "p50", "p90", "p95", "p99", "p99.9", "max"}
+	counts    = []string{"lost", "open", "dead", "failed", "rejected", "succeeded", "late", "errors", "sent", "rate", "broken"}
+	form      = regexp.MustCompile(`^([a-z0-9.]+)\s*(<=|>=|==|<|>)\s*([0-9.]+[a-zµ]*)$`)
+)
+
+// ParseThresholds reads thresholds with commas between.
+func ParseThresholds(text string) (all []Threshold, err error) {
+	for one := range strings.SplitSeq(text, ",") {
+		if one = strings.TrimSpace(one); one == "" {
+			continue
+		}
+		parts := form.FindStringSubmatch(one)
+		if parts == nil {
+			return nil, fmt.Errorf("threshold %q is not of the form p99<2s or lost==0", one)
+		}
+		t := Threshold{Metric: parts[1], Op: parts[2], text: one}
+		switch {
+		case slices.Contains(latencies, t.Metric):
+			d, err := time.ParseDuration(parts[3])
+			if err != nil {
+				return nil, fmt.Errorf("threshold %q: %s is a latency: want a duration such as 250ms or 2s", one, t.Metric)
+			}
+			t.bound = ms(d)
+		case slices.Contains(counts, t.Metric):
+			if t.bound, err = strconv.ParseFloat(parts[3], 64); err != nil {
+				return nil, fmt.Errorf("threshold %q: %s is a number", one, t.Metric)
+			}
+		default:
+			return nil, fmt.Errorf("threshold %q: %s is none of %s", one, t.Metric, strings.Join(append(slices.Clone(latencies), counts...), ", "))
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+// Judge holds a result against thresholds and notes each in it. broken is how many
+// promises the audit found broken. It says whether all are kept.
+func (r *Result) Judge(thresholds []Threshold, broken int) bool {
+	values := map[string]float64{
+		"mean": r.Latency.Mean, "min": r.Latency.Min, "p50": r.Latency.P50, "p90": r.Latency.P90, "p95": r.Latency.P95,
+		"p99": r.Latency.P99, "p99.9": r.Latency.P999, "max": r.Latency.Max,
+		"lost": float64(r.Lost), "open": float64(r.Open), "dead": float64(r.Dead), "failed": float64(r.Ended["FAILED"]),
+		"rejected": float64(r.Ended["REJECTED"]), "succeeded": float64(r.Ended["SUCCEEDED"]), "late": float64(r.Late),
+		"errors": float64(r.Errors), "sent": float64(r.Sent), "rate": r.Rate, "broken": float64(broken),
+	}
+	all := true
+	for _, t := range thresholds {
+		v := values[t.Metric]
+		// A latency of nothing is no proof of anything.
+		ok := t.holds(v) && !(slices.Contains(latencies, t.Metric) && len(r.sorted) == 0)
+		all = all && ok
+		r.Thresholds = append(r.Thresholds, Judged{t.text, v, ok})
+	}
+	return all
+}
+
+func (t Threshold) holds(v float64) bool {
+	switch t.Op {
+	case "<":
+		return v < t.bound
+	case "<=":
+		return v <= t.bound
+	case ">":
+		return v > t.bound
+	case ">=":
+		return v >= t.bound
+	}
+	return v == t.bound
+}
