@@ -15,7 +15,10 @@ test: ## everything on embedded parts; needs only Go
 
 # The Apache Kafka that test-real and chaos start; 3.9.2 is the oldest that is tested.
 KAFKA ?= 4.3.1
-WITH = $(GO) run ./internal/realparts/with
+export KAFKA
+
+# exec: what make ends must not be a shell alone, or the rest would go on.
+WITH = exec $(GO) run ./internal/realparts/with
 
 # The suites that run on the parts that KAFKA_BROKERS, REDIS_ADDR and REDIS_CLUSTER_ADDRS name.
 SUITES = ./internal/kafka ./internal/consumer ./internal/dedupe/... ./internal/statuslog
@@ -24,12 +27,12 @@ test-real: ## the same suites, the binaries, failovers and a chaos run, on a rea
 	@$(WITH) -check
 	$(WITH) -kafka $(KAFKA) -brokers 1 -redis -cluster -- $(GO) test $(RACE) -count=1 -timeout 8m $(SUITES)
 	$(WITH) -kafka $(KAFKA) -brokers 1 -restarts -- $(GO) test $(RACE) -count=1 -timeout 3m -run OverABrokersRestart ./internal/kafka
-	REAL_PARTS=1 KAFKA=$(KAFKA) $(GO) test $(RACE) -count=1 -p 1 -timeout 8m ./internal/realparts ./internal/chaos
+	REAL_PARTS=1 $(WITH) -- $(GO) test $(RACE) -count=1 -p 1 -timeout 8m ./internal/realparts ./internal/chaos
 	@$(MAKE) --no-print-directory chaos CHAOS_SECONDS=$(or $(CHAOS_SECONDS),60)
 
 chaos: ## kill -9, pauses, wipes and a bad gateway for CHAOS_SECONDS (300) from CHAOS_SEED, on real parts, then the audit
 	@$(WITH) -check
-	KAFKA=$(KAFKA) $(GO) run ./internal/chaos/run
+	exec $(GO) run ./internal/chaos/run
 
 lint: ## gofmt, vet, staticcheck, go.mod in order
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted (gofmt -w them):"; echo "$$unformatted"; exit 1; }

@@ -45,16 +45,17 @@ func run(getenv func(string) string, out, errs io.Writer) int {
 	o.Out = out
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	switch err := chaos.Run(ctx, o); {
-	case ctx.Err() != nil:
-		fmt.Fprintln(errs, "chaos: interrupted")
-		return 1
-	case err != nil:
+	err = chaos.Run(ctx, o)
+	if err != nil && ctx.Err() == nil { // its folder stays
 		fmt.Fprintf(errs, "chaos: %v\n", err)
 		return 1
 	}
 	if keep == "" {
 		_ = os.RemoveAll(o.Dir)
+	}
+	if err != nil {
+		fmt.Fprintln(errs, "chaos: interrupted")
+		return 1
 	}
 	return 0
 }
