@@ -31,7 +31,8 @@ func (c *Client) OffsetsAt(ctx context.Context, topic string, t time.Time) (map[
 }
 
 // SetCommitted moves a group's committed offsets of a topic, for operators: each is the next to be read. It is refused
-// (ErrMembers) while the group has members. On an error some partitions may have moved.
+// (ErrMembers) while the group has members. A coordinator that moves is waited for until ctx ends. On an error some
+// partitions may have moved.
 func (c *Client) SetCommitted(ctx context.Context, group, topic string, offsets map[int]int64) error {
 	if len(offsets) == 0 {
 		return nil
@@ -41,13 +42,21 @@ func (c *Client) SetCommitted(ctx context.Context, group, topic string, offsets 
 		request.Partitions = append(request.Partitions, offsetcommit.RequestPartition{
 			PartitionIndex: int32(partition), CommittedOffset: offset, CommittedLeaderEpoch: -1})
 	}
-	answer, err := c.transport.RoundTrip(ctx, c.addr, &offsetcommit.Request{
-		GroupID: group, GenerationID: -1, Topics: []offsetcommit.RequestTopic{request}})
+	var answer *offsetcommit.Response
+	err := c.trying(ctx, func() error {
+		got, err := c.transport.RoundTrip(ctx, c.addr, &offsetcommit.Request{
+			GroupID: group, GenerationID: -1, Topics: []offsetcommit.RequestTopic{request}})
+		if err != nil {
+			return err
+		}
+		answer = got.(*offsetcommit.Response)
+		return coordinatorMoves(answer)
+	})
 	if err != nil {
 		return fmt.Errorf("kafka: setting offsets of group %s: %w", group, explain(err))
 	}
 	var errs []error
-	for _, t := range answer.(*offsetcommit.Response).Topics {
+	for _, t := range answer.Topics {
 		for _, p := range t.Partitions {
 			switch code := kafkago.Error(p.ErrorCode); code {
 			case 0:
@@ -59,4 +68,17 @@ func (c *Client) SetCommitted(ctx context.Context, group, topic string, offsets 
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// coordinatorMoves is what passes by itself: the group's coordinator is being found, or loads its offsets.
+func coordinatorMoves(answer *offsetcommit.Response) error {
+	for _, t := range answer.Topics {
+		for _, p := range t.Partitions {
+			switch code := kafkago.Error(p.ErrorCode); code {
+			case kafkago.NotCoordinatorForGroup, kafkago.GroupCoordinatorNotAvailable, kafkago.GroupLoadInProgress:
+				return code
+			}
+		}
+	}
+	return nil
 }

@@ -226,7 +226,9 @@ func (r *run) offsetsSet(ctx context.Context, m moving) error {
 	if err != nil {
 		return err
 	}
-	err = s.Kafka.SetCommitted(ctx, s.Config.Kafka.Group, m.topic, offsets)
+	bounded, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	err = s.Kafka.SetCommitted(bounded, s.Config.Kafka.Group, m.topic, offsets)
 	if written := task.end(ctx, err, "%d partitions", len(offsets)); err == nil {
 		err = written
 	}
