@@ -65,6 +65,9 @@ func (k *Keeper) hold(j *job) {
 			return
 		case <-tick.C:
 		}
+		if j.ctx.Err() != nil { // both, after a pause
+			return
+		}
 		asked := time.Now()
 		bounded, cancel := context.WithDeadline(j.ctx, held.Add(lockTime))
 		err := k.Index.Refresh(bounded, j.merchant, j.token, lockTime)
