@@ -60,7 +60,7 @@ func (t *loadTest) all(ctx context.Context) (*load.Result, int, error) {
 	if err == nil {
 		err = t.judge(ctx, result)
 	}
-	if written := task.end(ctx, err, "%d sent, %v", result.Sent, result.Ended); err == nil {
+	if written := task.end(ctx, err, "%d sent, %s", result.Sent, endedWords(result)); err == nil {
 		err = written
 	}
 	return result, t.broken, err
