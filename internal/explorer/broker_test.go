@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"reflect"
+	"runtime"
 	"sync"
 	"time"
 
@@ -196,7 +198,11 @@ func (t topicPort) Tail(context.Context, string, kafka.From, func(kafka.Record) 
 
 // Spans is statuslog.Reader's.
 func (t topicPort) Spans(ctx context.Context, topic string) ([]kafka.Span, error) {
-	if t.proc.pass(ctx, "spans", before, "") || t.proc.world.broker.away() {
+	op := "spans"
+	if caller, _, _, ok := runtime.Caller(1); ok { // who asks tells two goroutines of a keeper apart
+		op += " of " + path.Ext(runtime.FuncForPC(caller).Name())
+	}
+	if t.proc.pass(ctx, op, before, "") || t.proc.world.broker.away() {
 		return nil, errBrokerAway
 	}
 	return []kafka.Span{{End: int64(len(t.proc.world.broker.all(topicPartition{Topic: topic})))}}, nil

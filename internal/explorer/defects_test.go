@@ -12,7 +12,7 @@ import (
 )
 
 var allDefects = []*defect{markBeforeWork, resendOnTimeOut, reserveAfterTheCall, commitBeforePublish, leaseIgnored, noIntent, lateDenialBelieved,
-	deadQueryIsNotFound, deadQueryIsNotSent, notFoundAtOnce, noQuietTime, sequencesFromOne, assumeNew, tokensSurvive, onlyAcknowledged, noLook, heldLong}
+	deadQueryIsNotFound, deadQueryIsNotSent, notFoundAtOnce, noQuietTime, sequencesFromOne, sequencesFromOneHeld, assumeNew, tokensSurvive, onlyAcknowledged, noLook, heldLong}
 
 // markBeforeWork: whoever comes second is told that all is done, as by a SETNX before the work.
 var markBeforeWork = &defect{name: "mark_before_work", claims: func(p *process, inner refund.Claims) refund.Claims {
@@ -187,6 +187,9 @@ func (s sameEpoch) Finish(ctx context.Context, merchant, token string, epoch int
 	return at, nil
 }
 
+// sequencesFromOneHeld: and events are held for long beside it.
+var sequencesFromOneHeld = &defect{name: "sequences_from_one_held", index: sequencesFromOne.index, fresh: time.Hour}
+
 // assumeNew: a store that knows nothing is taken for a new one.
 var assumeNew = &defect{name: "assume_new", index: func(p *process, inner statuslog.Index) statuslog.Index {
 	return newIndex{inner, p.world}
@@ -206,10 +209,18 @@ func (n newIndex) Note(ctx context.Context, merchant, offsets string) error {
 	return err
 }
 
-// tokensSurvive: after a failover the store keeps the tokens and leases that it has.
-var tokensSurvive = &defect{name: "tokens_survive", index: func(p *process, inner statuslog.Index) statuslog.Index {
-	return oldTokens{inner, p.world}
-}}
+// tokensSurvive: after a rebuild a record still has the token that the store had kept, until somebody claims it anew.
+var tokensSurvive = &defect{name: "tokens_survive",
+	index: func(p *process, inner statuslog.Index) statuslog.Index { return oldTokens{inner, p.world} },
+	records: func(p *process, inner refund.Records) refund.Records {
+		return recordsFunc{Records: inner, seen: func(rec refund.Record) refund.Record {
+			if rec.Known() && rec.Token == "" && !rec.Last.Status.Final() {
+				rec.Token = p.world.survivor(rec.Key())
+			}
+			return rec
+		}}
+	},
+}
 
 type oldTokens struct {
 	statuslog.Index
@@ -217,10 +228,16 @@ type oldTokens struct {
 }
 
 func (o oldTokens) Restore(ctx context.Context, token string, rec refund.Record, content string) (refund.Record, error) {
-	if stored, ok := o.world.store.peek(rec.Key()); ok && stored.Last.Sequence >= rec.Last.Sequence {
-		return stored, nil
+	if stored, ok := o.world.store.peek(rec.Key()); ok && stored.Token != "" {
+		o.world.mark(rec.Key(), stored.Token)
 	}
 	return o.Index.Restore(ctx, token, rec, content)
+}
+
+func (w *world) survivor(key refund.Key) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.marked[key]
 }
 
 // onlyAcknowledged: a request that finds its refund open is done with.

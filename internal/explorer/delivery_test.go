@@ -61,7 +61,7 @@ func (d *delivery) run(ctx context.Context) {
 		v := refund.Verdict{Kind: refund.Dead, Reason: refund.ReasonUndecodable, Err: dead}
 		if dead == nil {
 			v = d.member.proc.handler.Handle(ctx, work)
-			d.world.logf("%s %s: %s", d.member.proc.name, d.name, verdictWords(v))
+			d.world.notef(ctx, "%s %s: %s", d.member.proc.name, d.name, verdictWords(v))
 			if change := d.world.defect.verdict; change != nil {
 				v = change(d, v)
 			}

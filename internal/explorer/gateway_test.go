@@ -53,7 +53,8 @@ var gatewayOf = func() func(merchant string) *eftpay.Gateway {
 }()
 
 func newSim(w *world) *gatewaysim.Sim {
-	cfg := gatewaysim.Config{CallbackTransport: callbackWire{w}, TimeTolerance: tolerance}
+	cfg := gatewaysim.Config{CallbackTransport: callbackWire{w}, TimeTolerance: tolerance,
+		CallbackTimeout: 11 * time.Second} // not the instant at which the bridge gives up
 	for _, m := range w.merchants {
 		cfg.EftPay = append(cfg.EftPay, gatewaysim.EftPayMerchant{UserConfirmKey: m, Secret: secret, NotFoundStatus: notFound})
 	}
@@ -120,14 +121,14 @@ func (g gatewayPort) Sign(r refund.Request) (refund.Call, error) {
 	return func(ctx context.Context) refund.Outcome {
 		g.proc.pass(ctx, "call", before, key)
 		out := call(about(ctx, key))
-		g.proc.world.logf("   call of %s: %s %s", r.RefundNo, out.Class, out.Message)
+		g.proc.world.notef(ctx, "call of %s: %s %s", r.RefundNo, out.Class, out.Message)
 		return out
 	}, nil
 }
 
 func (g gatewayPort) Query(ctx context.Context, rec refund.Record) refund.Outcome {
 	out := g.Gateway.Query(about(ctx, rec.Key().String()), rec)
-	g.proc.world.logf("   query of %s: %s %s", rec.Request.RefundNo, out.Class, out.Message)
+	g.proc.world.notef(ctx, "query of %s: %s %s", rec.Request.RefundNo, out.Class, out.Message)
 	return out
 }
 
@@ -161,7 +162,7 @@ func (wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		d.asked = true
 	}
 	if op == "send" && key != "" {
-		p.world.mayMove(key)
+		p.world.mayMove(ctx, key)
 	}
 	if p.pass(ctx, op, before, key) {
 		return nil, errRefused
@@ -199,10 +200,10 @@ type failing struct{ err error }
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 // mayMove is told each call before it leaves: its intent must be on the topic.
-func (w *world) mayMove(key string) {
+func (w *world) mayMove(ctx context.Context, key string) {
 	newest := w.newest[key]
 	if !newest.Status.Open() || newest.Attempt < 1 {
-		w.problem("unannounced: a call of %s left, and the newest event on the status topic does not say that money may move: %q", key, newest.Status)
+		w.problem(ctx, "unannounced: a call of %s left, and the newest event on the status topic does not say that money may move: %q", key, newest.Status)
 	}
 }
 

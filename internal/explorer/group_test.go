@@ -55,8 +55,8 @@ func (w *world) assign(owner func(i int) *process) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
-	for _, m := range b.owners {
-		if m != nil && m.ended.IsZero() {
+	for _, tp := range b.consumed {
+		if m := b.owners[tp]; m != nil && m.ended.IsZero() {
 			m.ended = now
 			w.drain(m)
 		}
@@ -95,8 +95,8 @@ func (w *world) leave(p *process) {
 	b := w.broker
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for tp, m := range b.owners {
-		if m != nil && m.proc == p {
+	for _, tp := range b.consumed {
+		if m := b.owners[tp]; m != nil && m.proc == p {
 			if m.ended.IsZero() {
 				m.ended = time.Now()
 				w.drain(m)

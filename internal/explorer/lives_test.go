@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-var lives = flag.Int("lives", 10_000, "how many lives TestLives lives")
+var lives = flag.Int("lives", part(10_000, 600), "how many lives TestLives lives")
 
 // TestLives lives as many lives as the flag says, with the seeds from 1 on.
 func TestLives(t *testing.T) {
@@ -32,5 +32,5 @@ func TestLives(t *testing.T) {
 			})
 		}
 	})
-	t.Logf("%d lives, %d refunds, %d faults, %d gates passed, %d broken, %s", *lives, requests.Load(), struck.Load(), steps.Load(), broken.Load(), time.Since(began).Round(time.Millisecond))
+	t.Logf("%d lives (race detector %t), %d refunds, %d faults, %d gates passed, %d broken, %s", *lives, raced, requests.Load(), struck.Load(), steps.Load(), broken.Load(), time.Since(began).Round(time.Millisecond))
 }

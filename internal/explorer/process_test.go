@@ -29,7 +29,7 @@ type process struct {
 
 	member  *member
 	handler *refund.Handler
-	keeper  *statuslog.Keeper
+	keepers []*statuslog.Keeper
 	bridge  *bridgeHandler
 	tokens  int
 	mu      sync.Mutex
@@ -65,18 +65,21 @@ func (w *world) boot(name string, slot, life int) *process {
 	if w.defect.handler != nil {
 		w.defect.handler(p.handler)
 	}
-	quiet := lease
+	quiet := lease + time.Millisecond // not the instant at which the lock is refreshed
 	if w.defect.quiet != nil {
 		quiet = *w.defect.quiet
 	}
-	p.keeper = statuslog.NewKeeper(statuslog.Config{
-		Merchants: w.merchants, Index: w.defect.ofIndex(p, redisPort{p}), Loss: lossOf,
-		Log:       &statuslog.Log{Reader: topicPort{p}, Topic: statusTopic},
-		Control:   &statuslog.Control{Reader: topicPort{p}, Writer: topicPort{p}, Topic: controlTopic},
-		FollowUps: followUpPort{p}, After: refund.Schedule(delays).After,
-		Quiet: quiet, Every: keeperEvery, Logger: zerolog.Nop(),
-	})
-	go p.keeper.Run(withActor(p.ctx, "keeper"))
+	for _, m := range w.merchants { // each alone, so that a run does not depend on the order of a map
+		keeper := statuslog.NewKeeper(statuslog.Config{
+			Merchants: []string{m}, Index: w.defect.ofIndex(p, redisPort{p}), Loss: lossOf,
+			Log:       &statuslog.Log{Reader: topicPort{p}, Topic: statusTopic},
+			Control:   &statuslog.Control{Reader: topicPort{p}, Writer: topicPort{p}, Topic: controlTopic},
+			FollowUps: followUpPort{p}, After: refund.Schedule(delays).After,
+			Quiet: quiet, Every: keeperEvery, Logger: zerolog.Nop(),
+		})
+		p.keepers = append(p.keepers, keeper)
+		go keeper.Run(withActor(p.ctx, "keeper "+m))
+	}
 	return p
 }
 
@@ -99,8 +102,14 @@ func (p *process) token() string {
 }
 
 func (p *process) trouble(_ string, err error) {
-	if p.keeper != nil && lossOf(err).Kind != statuslog.Nothing {
-		p.keeper.Wake()
+	if lossOf(err).Kind != statuslog.Nothing {
+		p.wakeKeepers()
+	}
+}
+
+func (p *process) wakeKeepers() {
+	for _, k := range p.keepers {
+		k.Wake()
 	}
 }
 

@@ -112,7 +112,7 @@ func plain(err error) (struct{}, error) { return struct{}{}, err }
 func (r redisPort) Claim(ctx context.Context, c refund.Claim) (refund.Claimed, error) {
 	return step(r.proc, ctx, "claim", c.Request.Key.String(), func() (refund.Claimed, error) {
 		claimed, err := r.proc.world.store.Claim(ctx, c)
-		r.proc.world.logf("   claim by %s: answer %d, %s", c.Token, claimed.Answer, recordWords(claimed.Record))
+		r.proc.world.notef(ctx, "claim by %s: answer %d, %s", c.Token, claimed.Answer, recordWords(claimed.Record))
 		return claimed, err
 	})
 }
@@ -135,7 +135,7 @@ type recorded struct {
 func (r redisPort) Record(ctx context.Context, next refund.Record, endLease string) (refund.Record, bool, error) {
 	answer, err := step(r.proc, ctx, "record", next.Key().String(), func() (recorded, error) {
 		rec, won, err := r.proc.world.store.Record(ctx, next, endLease)
-		r.proc.world.logf("   record %s: stored %t, %s", recordWords(next), won, recordWords(rec))
+		r.proc.world.notef(ctx, "record %s: stored %t, %s", recordWords(next), won, recordWords(rec))
 		return recorded{rec, won}, err
 	})
 	return answer.rec, answer.won, err

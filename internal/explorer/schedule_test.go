@@ -2,6 +2,7 @@ package explorer
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -56,7 +57,7 @@ type planned struct {
 func (p *planned) choose(_ *world, ready []*waiter) *waiter { return ready[0] }
 
 func (p *planned) at(w *world, one *waiter) (do action) {
-	if one.actor == "keeper" || w.now() < time.Second {
+	if strings.HasPrefix(one.actor, "keeper") || w.now() < time.Second {
 		return
 	}
 	switch {
@@ -161,16 +162,32 @@ func (w *world) callsBack() {
 	w.notify(r, gatewaysim.Notification{URL: callbacks + r.Merchant})
 }
 
+// loses is what Redis suffers. The keepers find out within seconds.
 func (p *planned) loses(w *world) {
 	p.lost = true
-	var n int
-	switch {
-	case p.Redis == "wipe":
-		w.logf("-- Redis is wiped")
-		w.store.wipe()
-	case strings.HasPrefix(p.Redis, "lose"):
-		must(fmt.Sscanf(p.Redis, "lose%d", &n))
-		w.logf("-- Redis fails over and loses %d writes", w.store.failover(n))
+	if p.Redis == "keep" {
+		return
+	}
+	if p.Redis == "wipe" {
+		w.wipe()
+	} else {
+		w.failover(must(strconv.Atoi(strings.TrimPrefix(p.Redis, "lose"))))
+	}
+	w.at(2*time.Second, "the keepers look", w.wakeKeepers)
+}
+
+func (w *world) wipe() {
+	w.logf("-- Redis is wiped")
+	w.store.wipe()
+}
+
+func (w *world) failover(lost int) {
+	w.logf("-- Redis fails over and loses %d writes", w.store.failover(lost))
+}
+
+func (w *world) wakeKeepers() {
+	for _, p := range w.workers {
+		p.wakeKeepers()
 	}
 }
 

@@ -22,7 +22,7 @@ func (s statusPort) Publish(ctx context.Context, rec refund.Record) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	w.write(rec)
+	w.write(ctx, rec)
 	s.proc.wrote(key)
 	if s.proc.pass(ctx, "publish", after, key) {
 		return errBrokerAway
@@ -31,13 +31,13 @@ func (s statusPort) Publish(ctx context.Context, rec refund.Record) error {
 }
 
 // write puts the record's newest event onto the status topic.
-func (w *world) write(rec refund.Record) {
+func (w *world) write(ctx context.Context, rec refund.Record) {
 	key, value, headers := events.EncodeStatus(rec)
 	if rec.Last.Sequence > w.newest[string(key)].Sequence {
 		w.newest[string(key)] = rec.Last
 	}
 	at := w.broker.append(topicPartition{Topic: statusTopic}, kafka.Record{Key: key, Value: value, Headers: events.As[kafka.Header](headers)})
-	w.logf("   status %d: %s %s%s", at, rec.Request.RefundNo, rec.Last.Status, sequenceWords(rec))
+	w.notef(ctx, "status %d: %s %s%s", at, rec.Request.RefundNo, rec.Last.Status, sequenceWords(rec))
 }
 
 // followUpPort leaves follow-ups for bridge and keeper.

@@ -26,10 +26,11 @@ func (l *life) strike(w *world, one *waiter) (do action) {
 	case n < 65:
 		do.ghost = l.oneOf(time.Millisecond, time.Second, 20*time.Second, time.Minute)
 	case n < 70:
-		w.logf("-- Redis is wiped")
-		w.store.wipe()
+		w.wipe()
+		w.at(l.between(0, 3*time.Second), "the keepers look", w.wakeKeepers)
 	case n < 80:
-		w.logf("-- Redis fails over and loses %d writes", w.store.failover(l.rng.IntN(12)))
+		w.failover(l.rng.IntN(12))
+		w.at(l.between(0, 3*time.Second), "the keepers look", w.wakeKeepers)
 	case n < 83:
 		l.redisDown(w)
 	case n < 86:
@@ -44,9 +45,7 @@ func (l *life) strike(w *world, one *waiter) (do action) {
 	case n < 98:
 		l.callBack(w)
 	default:
-		for _, p := range w.workers {
-			p.keeper.Wake()
-		}
+		w.wakeKeepers()
 	}
 	return do
 }

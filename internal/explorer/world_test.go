@@ -1,10 +1,12 @@
 package explorer
 
 import (
+	"cmp"
 	"container/heap"
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -65,6 +67,7 @@ type world struct {
 	events  schedule
 	seq     int
 	mu      sync.Mutex
+	notes   []note // of goroutines between two gates; guarded by mu
 	late    []ghost
 	names   int // of deliveries
 
@@ -127,17 +130,18 @@ const longestSleep = 15 * time.Second
 func (w *world) run(end time.Time, done func() bool) {
 	for {
 		w.gates.settle()
+		w.tell()
 		w.haunt()
 		if w.gates.bury() || w.fire() || w.feed() {
 			continue
 		}
 		now := time.Now()
 		ready, next := w.gates.runnable(now)
-		if len(ready) > 0 {
+		if len(ready) > 0 && w.gates.passed <= endless {
 			w.step(w.director.choose(w, ready))
 			continue
 		}
-		if !now.Before(end) || done() {
+		if !now.Before(end) || done() || w.gates.passed > endless {
 			return
 		}
 		next = earliest(next, w.broker.nextDue(now))
@@ -147,6 +151,9 @@ func (w *world) run(end time.Time, done func() bool) {
 		w.sleep(earliest(next, end))
 	}
 }
+
+// endless is so many gates that a run must be going round in circles: it ends there, unsettled.
+const endless = 50_000
 
 // step asks the director, once, and lets the waiter go unless it was told to wait.
 func (w *world) step(one *waiter) {
@@ -200,9 +207,35 @@ func (w *world) logf(format string, args ...any) {
 	}
 }
 
-func (w *world) problem(format string, args ...any) {
+// note is a line for the log by a goroutine that has passed a gate.
+type note struct{ actor, words string }
+
+// notef is logf for everybody but the scheduler: of several goroutines that run at one instant the lines are put in order.
+func (w *world) notef(ctx context.Context, format string, args ...any) {
+	if w.trace != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.notes = append(w.notes, note{actorOf(ctx), fmt.Sprintf(format, args...)})
+	}
+}
+
+// tell writes the notes.
+func (w *world) tell() {
+	w.mu.Lock()
+	notes := w.notes
+	w.notes = nil
+	w.mu.Unlock()
+	slices.SortStableFunc(notes, func(a, b note) int { return cmp.Compare(a.actor, b.actor) })
+	for _, n := range notes {
+		w.logf("   %s", n.words)
+	}
+}
+
+func (w *world) problem(ctx context.Context, format string, args ...any) {
 	words := fmt.Sprintf(format, args...)
-	w.logf("!! %s", words)
+	w.notef(ctx, "!! %s", words)
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.problems = append(w.problems, words)
 }
 
