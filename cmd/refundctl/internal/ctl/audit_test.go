@@ -10,6 +10,7 @@ import (
 )
 
 func TestAudit(t *testing.T) {
+	t.Parallel()
 	s, w := ownSystem(t)
 	ledger := s.GatewayURL + "/ledger"
 	w.reading(lines(weChat("audit-1"), weChat("audit-2"), weChat("audit-3", "order_no", "order-audit-2"))).run(t, "submit", "-", "--wait").want(t, ExitDone)
@@ -68,6 +69,7 @@ func TestAudit(t *testing.T) {
 }
 
 func TestAuditUsage(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		args []string
 		says string

@@ -51,6 +51,7 @@ func published(t testing.TB, p app.Parts, key string) (numbers []string, headers
 }
 
 func TestDeadLetters(t *testing.T) {
+	t.Parallel()
 	s, w := ownSystem(t)
 	p := parts(t, s.ConfigFile)
 	publish(t, s.ConfigFile, `{"refund_no": `, `{"refund_no": "x`, string(object(weChat("d1", "merchant", "gone"))), string(object(weChat("d2", "amount", "1.001"))), string(object(weChat("d3", "amount", "2.002"))))

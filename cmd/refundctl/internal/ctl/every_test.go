@@ -10,6 +10,7 @@ import (
 // What each command does without a configuration, without Kafka and Redis, and on a
 // cluster whose topics are empty. A command that is not here fails the test.
 func TestEveryCommandWhereSomethingIsMissing(t *testing.T) {
+	t.Parallel()
 	body := file(t, "callback.json", signed(t, notification, "canary-secret-7f3a", false))
 	one := file(t, "one.jsonl", lines(weChat("every-1")))
 	reason := []string{"--reason", "test"}

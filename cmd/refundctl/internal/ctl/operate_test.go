@@ -11,6 +11,7 @@ import (
 )
 
 func TestHoldWithdrawRelease(t *testing.T) {
+	t.Parallel()
 	_, w := ownSystem(t)
 	w.onTerminal().run(t, "hold", "S0003469", "--reason", "the account is being moved").want(t, ExitDone).says(t, "S0003469", "tester", "the account is being moved")
 	w.run(t, "holds").want(t, ExitDone).says(t, `"merchant":"S0003469"`)

@@ -11,6 +11,7 @@ import (
 )
 
 func TestReplay(t *testing.T) {
+	t.Parallel()
 	s, w := ownSystem(t)
 	ledger := s.GatewayURL + "/ledger"
 	dir := t.TempDir()

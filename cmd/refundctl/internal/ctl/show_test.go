@@ -99,6 +99,7 @@ func TestShowADeadLetterOfNoMerchant(t *testing.T) {
 }
 
 func TestShowUsage(t *testing.T) {
+	t.Parallel()
 	up(t).run(t, "show", "nobody-knows-it").want(t, ExitWrong).says(t, "nothing is known of refund nobody-knows-it")
 	up(t).run(t, "show", "x", "--merchant", "nobody").want(t, ExitUsage)
 	up(t).run(t, "show", "x", "--since", "soon").want(t, ExitUsage)
