@@ -29,6 +29,10 @@ func run(args []string, out, errs io.Writer) int {
 	} else if err != nil {
 		return 2
 	}
+	if flags.NArg() > 0 {
+		fmt.Fprintf(errs, "sandbox: unknown argument %q; usage: sandbox [-serve] [-v]\n", flags.Arg(0))
+		return 2
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	options := sandbox.Options{Fixed: *serve}
@@ -37,7 +41,11 @@ func run(args []string, out, errs io.Writer) int {
 	}
 	began := time.Now()
 	system, err := sandbox.Start(ctx, options)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		fmt.Fprintln(errs, "sandbox: interrupted while it started")
+		return 1
+	case err != nil:
 		fmt.Fprintln(errs, "sandbox:", err)
 		return 1
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -117,12 +118,12 @@ func (s sample) play(ctx context.Context, system *sandbox.System, client *app.Cl
 		fmt.Fprintln(out, "   "+answer)
 		return err
 	}
-	for waiting := s.ends; len(waiting) > 0; {
+	for waiting := slices.Clone(s.ends); len(waiting) > 0; {
 		select {
 		case e := <-all:
 			fmt.Fprintln(out, e.line)
-			if waiting[0].is(e) {
-				waiting = waiting[1:]
+			if i := slices.IndexFunc(waiting, func(end ending) bool { return end.is(e) }); i >= 0 {
+				waiting = slices.Delete(waiting, i, i+1) // refunds of their own have no order between them
 			}
 		case <-ctx.Done():
 			return fmt.Errorf("no %s within %s", waiting[0], patience)

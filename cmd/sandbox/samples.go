@@ -17,7 +17,7 @@ type sample struct {
 	prepare func(*gatewaysim.Sim) error
 	publish []string // messages of the request topic, as they are
 	forge   string   // a forged callback about this refund number, when the refund has ended
-	ends    []ending // in this order
+	ends    []ending
 }
 
 // ending is what must come of a refund, or of a message that is no request.

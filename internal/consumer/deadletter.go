@@ -22,6 +22,7 @@ type DeadLetter struct {
 func ReadDeadLetter(headers []kafka.Header) DeadLetter {
 	var d DeadLetter
 	var origin string
+	delayed := false // only the consumer writes it; the header alone may be a publisher's
 	for _, h := range headers {
 		value := string(h.Value)
 		switch h.Key {
@@ -39,9 +40,11 @@ func ReadDeadLetter(headers []kafka.Header) DeadLetter {
 			d.Offset, _ = strconv.ParseInt(value, 10, 64)
 		case headerOrigin:
 			origin = value
+		case headerVersion:
+			delayed = true
 		}
 	}
-	if parts := strings.Split(origin, "/"); len(parts) == 3 {
+	if parts := strings.Split(origin, "/"); delayed && len(parts) == 3 && parts[0] != d.Topic {
 		partition, err1 := strconv.Atoi(parts[1])
 		offset, err2 := strconv.ParseInt(parts[2], 10, 64)
 		if err1 == nil && err2 == nil {

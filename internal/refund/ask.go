@@ -10,7 +10,7 @@ import (
 // such refund leads to a resend.
 func (d *delivery) query(ctx context.Context, slot *heldSlot, rec Record, held lease) Verdict {
 	news := News{
-		Source: FromQuery, Token: held.token,
+		Source: FromQuery, Token: held.token, Repeat: d.FollowUp == 0, // a request that came again
 		AsOf: rec.Last.Sequence, Begun: rec.StoreTime,
 		// A call that broke at once may land until its deadline and ResendAfter have
 		// passed: what is known of its end is only when it returned to us.

@@ -21,6 +21,9 @@ type News struct {
 	ResendAfter time.Duration
 	// Overdue: the refund has been open for longer than review_after.
 	Overdue bool
+	// Repeat: whoever brings these news is owed the newest event again, also where
+	// nothing has changed.
+	Repeat bool
 	// Announced is the sequence that this delivery has itself published before its
 	// call.
 	Announced int64

@@ -61,7 +61,7 @@ func (r *Recorder) Note(ctx context.Context, rec Record, news News, alive Alive)
 	}
 	there := max(noted.Record.Published, news.Announced)
 	switch newest := noted.Record.Last.Sequence; {
-	case news.Source == FromCallback, there < newest,
+	case news.Source == FromCallback, news.Repeat, there < newest,
 		news.Announced > 0 && news.Announced < newest: // the intent may have landed behind what overtook it
 		noted.Record, err = r.Publish(ctx, noted.Record, alive)
 	case noted.Record.Published < newest: // announced by this very delivery, and nothing has come since

@@ -42,7 +42,7 @@ func TestAnAdoptedRefundCountsAtItsOrder(t *testing.T) {
 		w.callback(told("r1", refund.Succeeded))
 		w.deliver("r1", 0)
 		w.deliver("r2", 0) // 600 and 600 of 1000
-		w.want("SUCCEEDED 1", "SUCCEEDED 2", "query r1", "REJECTED 1")
+		w.want("SUCCEEDED 1", "SUCCEEDED 2", "query r1", "SUCCEEDED 2", "REJECTED 1")
 	})
 }
 
@@ -179,5 +179,19 @@ func TestADisputeSurvivesAWipe(t *testing.T) {
 		w.query = func(context.Context) refund.Outcome { return refund.Outcome{Class: refund.Declined} }
 		w.wantVerdict(w.deliver("r1", 1), refund.Done, "", 0)
 		w.want("query r1", "FAILED 1001")
+	})
+}
+
+// A request that comes again while its refund is in doubt gets the newest event
+// again, although the query that it leads to changes nothing.
+func TestARequestInDoubtIsAnsweredAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.call = func(context.Context) refund.Outcome { return refund.Outcome{Class: refund.Unknown} }
+		w.deliver("r1", 0)
+		w.steps = nil
+		time.Sleep(time.Minute)
+		w.wantVerdict(w.deliver("r1", 0), refund.Later, refund.CauseFollowUp, 1)
+		w.want("query r1", "UNKNOWN 2")
 	})
 }

@@ -110,7 +110,7 @@ merchants:
     currency: HKD
     test: true
     timeout: 1s
-    resend_after: 1s
+    resend_after: 25s
     eftpay:
       user_confirm_key: EFTPAY
       secret: SECRET
@@ -121,7 +121,7 @@ merchants:
     currency: THB
     test: true
     timeout: 1s
-    resend_after: 1s
+    resend_after: 25s
     bluepay:
       app_id: APP
       private_key_file: merchant.pem
