@@ -286,6 +286,3 @@ func (w *world) publish(r refund.Request, partition int) {
 	w.asked = append(w.asked, asking{r, tp, offset})
 	w.logf("-- request %s of %s %s at %s/%d", r.RefundNo, r.OrderNo, r.Amount, tp, offset)
 }
-
-// background is the context of what the world itself does.
-func (w *world) background() context.Context { return withActor(context.Background(), "world") }
