@@ -36,7 +36,7 @@ func (d *delivery) query(ctx context.Context, slot *heldSlot, rec Record, held l
 func (d *delivery) resend(ctx context.Context, rec Record, proof lease) Verdict {
 	slot, wait := d.slot(ctx, RefundCall)
 	if wait != nil {
-		return d.followUp(rec)
+		return d.repeat(ctx, rec)
 	}
 	defer slot.Done(Outcome{})
 	bounded, cancel := context.WithDeadline(ctx, proof.ends)
@@ -57,7 +57,7 @@ func (d *delivery) resend(ctx context.Context, rec Record, proof lease) Verdict 
 		return d.settle(ctx, claimed.Record, News{Source: FromQuery, Token: proof.token, Outcome: Outcome{
 			Class: Rejected, Code: CodeOverOrderTotal, Message: "not sent, and other refunds have taken the order's room since",
 		}})
-	default: // the proof has lapsed with its lease
-		return d.followUp(rec)
+	default: // the proof has lapsed with its lease; a follow-up is left only of what is on the topic
+		return d.repeat(ctx, rec)
 	}
 }

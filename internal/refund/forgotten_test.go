@@ -129,3 +129,37 @@ func TestOfTwoRejectedContentsOneIsAConflict(t *testing.T) {
 		}
 	})
 }
+
+// Found by the crash explorer: claimed, its worker killed before the intent was published; the next owner is told that there
+// is no such refund, and before the resend Redis is wiped and rebuilt. The follow-up that was left for a refund which the
+// topic did not know became a dead letter.
+func TestNoFollowUpIsLeftOfWhatWasNeverAnnounced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		claim := refund.Claim{Request: request("r1"), Provider: "eftpay", Order: "rrn_1", Token: "dead", Lease: 30 * time.Second, FirstSeen: time.Now()}
+		if _, err := w.store.Claim(t.Context(), claim); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		w.handler.Claims = wipedBeforeResend{w.store, w}
+		w.query = func(context.Context) refund.Outcome { return refund.Outcome{Class: refund.NotFound} }
+		if v := w.deliver("r1", 0); v.Kind != refund.Abandon || !errors.Is(v.Err, refund.ErrForgotten) {
+			t.Errorf("verdict %+v", v)
+		}
+		w.want("query r1")
+		w.wantVerdict(w.deliver("r1", 0), refund.Done, "", 0)
+		w.want("PENDING 1001", "call r1", "SUCCEEDED 1002")
+	})
+}
+
+// wipedBeforeResend loses everything before a resend, and is rebuilt while that is tried.
+type wipedBeforeResend struct {
+	refund.Claims
+	world *world
+}
+
+func (r wipedBeforeResend) Resend(ctx context.Context, rec refund.Record, token string, lease time.Duration) (refund.Claimed, error) {
+	r.world.forget()
+	time.Sleep(time.Minute)
+	return r.Claims.Resend(ctx, rec, token, lease)
+}
