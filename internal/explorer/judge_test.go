@@ -1,7 +1,11 @@
 package explorer
 
 import (
+	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/refundworker/refundworker/internal/audit"
@@ -76,6 +80,25 @@ func (w *world) judge(stuck ...string) *judgement {
 		j.breaks("refused", "the gateway refused %d calls as against its pages: %+v", n, refused[0])
 	}
 	return j
+}
+
+// mend publishes the stored event of every refund again whose last record is an older one, as refundctl audit --mend does.
+func (w *world) mend() {
+	ctx := withActor(context.Background(), "audit")
+	last := map[string]int64{}
+	for _, r := range w.broker.all(topicPartition{Topic: statusTopic}) {
+		if rec, err := events.RestoreRecord(r.Value, events.As[events.Header](r.Headers)); err == nil {
+			last[string(r.Key)] = rec.Last.Sequence
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(last)) {
+		if last[key] < w.newest[key].Sequence {
+			merchant, no, _ := strings.Cut(key, "/")
+			if rec, err := w.store.Load(ctx, refund.Key{Merchant: merchant, RefundNo: no}); err == nil && rec.Known() {
+				w.write(ctx, rec)
+			}
+		}
+	}
 }
 
 // staleCall is eftPay's answer to a call whose time stamp is too old.

@@ -28,6 +28,7 @@ type life struct {
 	stuck    []string
 	orders   int
 	staff    map[string]bool // refunds that were made by staff at the gateway's portal
+	skewed   bool            // Redis's servers have clocks that are up to a minute off
 }
 
 // between draws an instant or a length.
@@ -57,6 +58,9 @@ func (l *life) plan(w *world) {
 // busy is one busy time.
 func (l *life) busy(w *world) {
 	l.faults += 1 + l.rng.IntN(6)
+	for range 8 {
+		w.at(l.between(0, 3*time.Minute), "the keepers look", w.wakeKeepers)
+	}
 	for range 1 + l.rng.IntN(3) {
 		w.at(l.between(0, 90*time.Second), "request", func() { l.ask(w) })
 	}
@@ -125,6 +129,13 @@ func (l *life) at(w *world, one *waiter) (do action) {
 	return l.strike(w, one)
 }
 
+// skew sets Redis's clock, where clocks are off.
+func (l *life) skew(w *world) {
+	if l.skewed {
+		w.skew.Store(int64(l.between(-time.Minute, time.Minute)))
+	}
+}
+
 // heal makes everything well.
 func (l *life) heal(w *world) {
 	l.faults = 0
@@ -140,6 +151,19 @@ func (l *life) heal(w *world) {
 	w.at(2*time.Second, "rebalance", func() { w.rebalance(0, w.workers[0], w.workers[1]) })
 }
 
+// later is what comes when all has been settled for long: the audit mends what has an older event as its last, the topic is
+// compacted, Redis is wiped, and everything is asked for once more.
+func (l *life) later(w *world) {
+	w.mend()
+	w.run(time.Now().Add(8*24*time.Hour), func() bool { return false })
+	w.wipe()
+	w.at(time.Second, "the keepers look", w.wakeKeepers)
+	for _, r := range l.requests {
+		w.at(l.between(0, 2*time.Minute), "again", func() { w.publish(r, l.rng.IntN(requestPartitions)) })
+	}
+	w.run(time.Now().Add(3*24*time.Hour), w.quiet)
+}
+
 // live runs a life in a bubble of its own.
 func live(t *testing.T, seed uint64, s setup) (j *judgement, l *life) {
 	synctest.Test(t, func(t *testing.T) {
@@ -148,11 +172,16 @@ func live(t *testing.T, seed uint64, s setup) (j *judgement, l *life) {
 		if l.chance(25) {
 			s.merchants = []string{merchant, "S2"}
 		}
+		s.replicas, l.skewed = l.chance(20), l.chance(20)
 		w := newWorld(s)
 		defer w.close()
+		l.skew(w)
 		w.rebalance(l.rng.IntN(2), w.workers[0], w.workers[1])
 		l.plan(w)
 		w.run(w.start.Add(lifeTime), w.quiet)
+		if l.chance(10) && len(l.stuck) == 0 {
+			l.later(w)
+		}
 		j = w.judge(l.stuck...)
 		for _, broken := range j.broken {
 			w.logf("BROKEN %s", broken)

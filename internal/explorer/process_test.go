@@ -27,6 +27,7 @@ type process struct {
 	gaps   []gap           // in which no commit was acknowledged; guarded by the broker's mutex
 	owes   map[string]bool // refunds of which it has published an event and has not looked again; guarded by mu
 
+	store   store
 	member  *member
 	handler *refund.Handler
 	keepers []*statuslog.Keeper
@@ -46,6 +47,7 @@ func (w *world) boot(name string, slot, life int) *process {
 		name = fmt.Sprintf("%s.%d", name, life)
 	}
 	p := &process{world: w, name: name, slot: slot, life: life, lanes: map[string]chan struct{}{}, owes: map[string]bool{}}
+	p.store = w.store.fork()
 	p.ctx, p.cancel = context.WithCancel(context.WithValue(context.Background(), processKey{}, p))
 	recorder := &refund.Recorder{
 		Records: w.defect.ofRecords(p, redisPort{p}), Publisher: w.defect.ofPublisher(p, statusPort{p}),
@@ -66,6 +68,9 @@ func (w *world) boot(name string, slot, life int) *process {
 		w.defect.handler(p.handler)
 	}
 	quiet := lease + time.Millisecond // not the instant at which the lock is refreshed
+	if w.replicas {
+		quiet += grace
+	}
 	if w.defect.quiet != nil {
 		quiet = *w.defect.quiet
 	}

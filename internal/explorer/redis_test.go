@@ -16,6 +16,8 @@ type store interface {
 	refund.Claims
 	refund.Records
 	statuslog.Index
+	fork() store // the way of one process to it
+	old() store  // a primary that was cut off, with all that is stored; nil: not to be had
 	wipe()
 	failover(lost int) int // the last acknowledged writes are lost; how many were
 	down(error)
@@ -24,9 +26,18 @@ type store interface {
 }
 
 // memory is the store in plain Go.
-type memory struct{ *memstore.Store }
+type memory struct {
+	*memstore.Store
+	now func() time.Time
+}
 
-func newMemory(s *memstore.Store) store { return memory{s} }
+func (m memory) fork() store { return m }
+
+func (m memory) old() store {
+	copied := memory{memstore.New(memstore.Options{Retention: retention, Now: m.now}), m.now}
+	copied.Put(m.Take())
+	return copied
+}
 
 func (m memory) wipe()                 { m.Wipe() }
 func (m memory) failover(lost int) int { return m.Failover(lost) }
@@ -34,7 +45,7 @@ func (m memory) down(err error)        { m.Down(err) }
 
 // peek opens a copy under its own server.
 func (m memory) peek(key refund.Key) (refund.Record, bool) {
-	copied := memstore.New(memstore.Options{Retention: retention})
+	copied := memstore.New(memstore.Options{Retention: retention, Now: m.now})
 	copied.Put(m.Take())
 	token, err := copied.Lock(context.Background(), key.Merchant, time.Minute)
 	if err != nil {
@@ -111,7 +122,7 @@ func plain(err error) (struct{}, error) { return struct{}{}, err }
 
 func (r redisPort) Claim(ctx context.Context, c refund.Claim) (refund.Claimed, error) {
 	return step(r.proc, ctx, "claim", c.Request.Key.String(), func() (refund.Claimed, error) {
-		claimed, err := r.proc.world.store.Claim(ctx, c)
+		claimed, err := r.proc.store.Claim(ctx, c)
 		r.proc.world.notef(ctx, "claim by %s: answer %d, %s", c.Token, claimed.Answer, recordWords(claimed.Record))
 		return claimed, err
 	})
@@ -119,12 +130,12 @@ func (r redisPort) Claim(ctx context.Context, c refund.Claim) (refund.Claimed, e
 
 func (r redisPort) Resend(ctx context.Context, rec refund.Record, token string, d time.Duration) (refund.Claimed, error) {
 	return step(r.proc, ctx, "resend", rec.Key().String(), func() (refund.Claimed, error) {
-		return r.proc.world.store.Resend(ctx, rec, token, d)
+		return r.proc.store.Resend(ctx, rec, token, d)
 	})
 }
 
 func (r redisPort) Load(ctx context.Context, key refund.Key) (refund.Record, error) {
-	return step(r.proc, ctx, "load", key.String(), func() (refund.Record, error) { return r.proc.world.store.Load(ctx, key) })
+	return step(r.proc, ctx, "load", key.String(), func() (refund.Record, error) { return r.proc.store.Load(ctx, key) })
 }
 
 type recorded struct {
@@ -134,7 +145,7 @@ type recorded struct {
 
 func (r redisPort) Record(ctx context.Context, next refund.Record, endLease string) (refund.Record, bool, error) {
 	answer, err := step(r.proc, ctx, "record", next.Key().String(), func() (recorded, error) {
-		rec, won, err := r.proc.world.store.Record(ctx, next, endLease)
+		rec, won, err := r.proc.store.Record(ctx, next, endLease)
 		r.proc.world.notef(ctx, "record %s: stored %t, %s", recordWords(next), won, recordWords(rec))
 		return recorded{rec, won}, err
 	})
@@ -143,7 +154,7 @@ func (r redisPort) Record(ctx context.Context, next refund.Record, endLease stri
 
 func (r redisPort) Published(ctx context.Context, key refund.Key, sequence int64) (refund.Record, error) {
 	return step(r.proc, ctx, "published", key.String(), func() (refund.Record, error) {
-		rec, err := r.proc.world.store.Published(ctx, key, sequence)
+		rec, err := r.proc.store.Published(ctx, key, sequence)
 		if err == nil && rec.Last.Sequence <= sequence {
 			r.proc.looked(key.String())
 		}
@@ -152,48 +163,48 @@ func (r redisPort) Published(ctx context.Context, key refund.Key, sequence int64
 }
 
 func (r redisPort) Epoch(ctx context.Context, merchant string) (int64, error) {
-	return step(r.proc, ctx, "epoch", merchant, func() (int64, error) { return r.proc.world.store.Epoch(ctx, merchant) })
+	return step(r.proc, ctx, "epoch", merchant, func() (int64, error) { return r.proc.store.Epoch(ctx, merchant) })
 }
 
 func (r redisPort) Restore(ctx context.Context, token string, rec refund.Record, content string) (refund.Record, error) {
 	return step(r.proc, ctx, "restore", rec.Key().String(), func() (refund.Record, error) {
-		return r.proc.world.store.Restore(ctx, token, rec, content)
+		return r.proc.store.Restore(ctx, token, rec, content)
 	})
 }
 
 func (r redisPort) Finish(ctx context.Context, merchant, token string, epoch int64) (int64, error) {
 	return step(r.proc, ctx, "finish", merchant, func() (int64, error) {
-		return r.proc.world.store.Finish(ctx, merchant, token, epoch)
+		return r.proc.store.Finish(ctx, merchant, token, epoch)
 	})
 }
 
 func (r redisPort) Lock(ctx context.Context, merchant string, ttl time.Duration) (string, error) {
-	return step(r.proc, ctx, "lock", merchant, func() (string, error) { return r.proc.world.store.Lock(ctx, merchant, ttl) })
+	return step(r.proc, ctx, "lock", merchant, func() (string, error) { return r.proc.store.Lock(ctx, merchant, ttl) })
 }
 
 func (r redisPort) Refresh(ctx context.Context, merchant, token string, ttl time.Duration) error {
 	_, err := step(r.proc, ctx, "refresh", merchant, func() (struct{}, error) {
-		return plain(r.proc.world.store.Refresh(ctx, merchant, token, ttl))
+		return plain(r.proc.store.Refresh(ctx, merchant, token, ttl))
 	})
 	return err
 }
 
 func (r redisPort) Unlock(ctx context.Context, merchant, token string) error {
 	_, err := step(r.proc, ctx, "unlock", merchant, func() (struct{}, error) {
-		return plain(r.proc.world.store.Unlock(ctx, merchant, token))
+		return plain(r.proc.store.Unlock(ctx, merchant, token))
 	})
 	return err
 }
 
 func (r redisPort) Note(ctx context.Context, merchant, offsets string) error {
 	_, err := step(r.proc, ctx, "note", merchant, func() (struct{}, error) {
-		return plain(r.proc.world.store.Note(ctx, merchant, offsets))
+		return plain(r.proc.store.Note(ctx, merchant, offsets))
 	})
 	return err
 }
 
 func (r redisPort) Noted(ctx context.Context, merchant string) (string, error) {
-	return step(r.proc, ctx, "noted", merchant, func() (string, error) { return r.proc.world.store.Noted(ctx, merchant) })
+	return step(r.proc, ctx, "noted", merchant, func() (string, error) { return r.proc.store.Noted(ctx, merchant) })
 }
 
 func recordWords(r refund.Record) string {

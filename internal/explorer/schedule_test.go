@@ -21,17 +21,18 @@ type plan struct {
 	Next    string // who continues
 	Redis   string // keep, wipe, lose1 ...
 	Later   int    // the loss happens at this gate of whoever continues, from 1; 0: at the point itself
+	Notes   bool   // the keepers look every three seconds at first, and note how far the topic is reflected
 	Pair    bool   // a second refund of the order, for which there is no room, comes meanwhile
 }
 
 func (p plan) String() string {
-	return fmt.Sprintf("gateway=%s flow=%s point=%d act=%s next=%s redis=%s later=%d pair=%t",
-		p.Gateway, p.Flow, p.Point, p.Act, p.Next, p.Redis, p.Later, p.Pair)
+	return fmt.Sprintf("gateway=%s flow=%s point=%d act=%s next=%s redis=%s later=%d notes=%t pair=%t",
+		p.Gateway, p.Flow, p.Point, p.Act, p.Next, p.Redis, p.Later, p.Notes, p.Pair)
 }
 
 func parsePlan(s string) (p plan, err error) {
-	_, err = fmt.Sscanf(s, "gateway=%s flow=%s point=%d act=%s next=%s redis=%s later=%d pair=%t",
-		&p.Gateway, &p.Flow, &p.Point, &p.Act, &p.Next, &p.Redis, &p.Later, &p.Pair)
+	_, err = fmt.Sscanf(s, "gateway=%s flow=%s point=%d act=%s next=%s redis=%s later=%d notes=%t pair=%t",
+		&p.Gateway, &p.Flow, &p.Point, &p.Act, &p.Next, &p.Redis, &p.Later, &p.Notes, &p.Pair)
 	return p, err
 }
 
@@ -168,9 +169,13 @@ func (p *planned) loses(w *world) {
 	if p.Redis == "keep" {
 		return
 	}
-	if p.Redis == "wipe" {
+	lost, splits := strings.CutPrefix(p.Redis, "split")
+	switch {
+	case p.Redis == "wipe":
 		w.wipe()
-	} else {
+	case splits:
+		w.split(must(strconv.Atoi(lost)), grace, p.firstLife)
+	default:
 		w.failover(must(strconv.Atoi(strings.TrimPrefix(p.Redis, "lose"))))
 	}
 	w.at(2*time.Second, "the keepers look", w.wakeKeepers)
@@ -185,6 +190,20 @@ func (w *world) failover(lost int) {
 	w.logf("-- Redis fails over and loses %d writes", w.store.failover(lost))
 }
 
+// split is a failover in which some processes still talk to the old primary for d: it takes their writes, and they are lost.
+func (w *world) split(lost int, d time.Duration, pinned ...*process) {
+	old := w.store.old()
+	w.failover(lost)
+	if old == nil {
+		return
+	}
+	for _, p := range pinned {
+		w.logf("-- %s still talks to the old primary", p.name)
+		p.store = old
+		w.at(d, p.name+" finds the new primary", func() { p.store = w.store.fork() })
+	}
+}
+
 func (w *world) wakeKeepers() {
 	for _, p := range w.workers {
 		p.wakeKeepers()
@@ -196,6 +215,7 @@ func play(t *testing.T, p plan, s setup) (j *judgement, points []string) {
 	synctest.Test(t, func(t *testing.T) {
 		director := &planned{plan: p}
 		s.merchants, s.director = []string{merchant}, director
+		s.replicas = strings.HasPrefix(p.Redis, "split")
 		w := newWorld(s)
 		defer w.close()
 		director.firstLife = w.workers[0]
@@ -215,6 +235,11 @@ func play(t *testing.T, p plan, s setup) (j *judgement, points []string) {
 			w.sim.RefuseFor(b.refuses)
 		}
 		w.publish(first, 0)
+		for i := range 40 {
+			if p.Notes {
+				w.at(time.Duration(i)*3*time.Second, "the keepers look", w.wakeKeepers)
+			}
+		}
 		if p.Pair {
 			w.at(5*time.Second, "second request", func() { w.publish(request(merchant, "R2", "O1", 600, 1000, refund.FlowRefund), 0) })
 		}

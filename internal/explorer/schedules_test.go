@@ -19,7 +19,7 @@ import (
 var (
 	flows  = []refund.Flow{refund.FlowRefund, refund.FlowApply}
 	acts   = []string{"kill", "freeze4s", "freeze6s", "freeze45s", "freeze2m", "freeze2m30s", "freeze3m", "delay3s", "fail", "stay"}
-	losses = []string{"keep", "wipe", "lose0", "lose1", "lose2", "lose3", "lose5", "lose9", "lose14"}
+	losses = []string{"keep", "wipe", "lose0", "lose1", "lose2", "lose3", "lose5", "lose9", "lose14", "split0", "split2", "split5"}
 )
 
 var howMany = flag.Int("schedules", part(12_000, 1_500), "how many schedules TestSchedules plays")
@@ -95,7 +95,7 @@ func drawing(t *testing.T, seed uint64) func() plan {
 		if p.Pair {
 			most = min(most+20, mostPoints)
 		}
-		p.Point, p.Act, p.Next, p.Redis = 1+rng.IntN(most), pick(acts), pick(continuations), pick(losses)
+		p.Point, p.Act, p.Next, p.Redis, p.Notes = 1+rng.IntN(most), pick(acts), pick(continuations), pick(losses), rng.IntN(2) == 0
 		if p.Redis != "keep" && p.Act != "stay" && rng.IntN(2) == 0 {
 			p.Later = 1 + rng.IntN(30)
 		}
@@ -153,6 +153,9 @@ func TestReplay(t *testing.T) {
 			t.Fatalf("no defect %q", name)
 		}
 		s.defect, line = allDefects[at], rest
+	}
+	if rest, found := strings.CutPrefix(line, "scripts "); found {
+		s.store, line = newScriptServer(t).open, rest
 	}
 	var seed uint64
 	if _, err := fmt.Sscanf(line, "life=%d", &seed); err == nil {

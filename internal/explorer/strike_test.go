@@ -29,7 +29,7 @@ func (l *life) strike(w *world, one *waiter) (do action) {
 		w.wipe()
 		w.at(l.between(0, 3*time.Second), "the keepers look", w.wakeKeepers)
 	case n < 80:
-		w.failover(l.rng.IntN(12))
+		l.failover(w)
 		w.at(l.between(0, 3*time.Second), "the keepers look", w.wakeKeepers)
 	case n < 83:
 		l.redisDown(w)
@@ -48,6 +48,23 @@ func (l *life) strike(w *world, one *waiter) (do action) {
 		w.wakeKeepers()
 	}
 	return do
+}
+
+// failover is one, to a server with a clock of its own; where there are replicas some processes may not notice at once.
+func (l *life) failover(w *world) {
+	lost := l.rng.IntN(12)
+	if !w.replicas {
+		w.failover(lost)
+		l.skew(w)
+		return
+	}
+	var pinned []*process
+	for _, p := range []*process{w.bridge, w.workers[0], w.workers[1]} {
+		if l.chance(50) {
+			pinned = append(pinned, p)
+		}
+	}
+	w.split(lost, l.between(0, grace), pinned...)
 }
 
 // kill ends a process; it starts again some time later, and its partitions go to who is there, sooner or later.

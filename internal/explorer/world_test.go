@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/refundworker/refundworker/internal/consumer"
@@ -23,6 +24,7 @@ const (
 	callTimeout = 10 * time.Second
 	resendAfter = time.Minute
 	drain       = 15 * time.Second
+	grace       = 15 * time.Second // failover_grace, where Redis has replicas
 	retention   = 9600 * time.Hour
 )
 
@@ -48,6 +50,7 @@ type setup struct {
 	director  director
 	defect    *defect // nil: the system as it is
 	review    time.Duration
+	replicas  bool               // Redis has some: a primary that was cut off takes writes for as long as the grace
 	lanes     bool               // works of one order run one after another, as in the consumer
 	residue   bool               // a call's bytes may leave after its time is over: what no program can exclude
 	store     func(*world) store // nil: memstore
@@ -66,6 +69,7 @@ type world struct {
 	bridge  *process
 	events  schedule
 	seq     int
+	skew    atomic.Int64 // of Redis's clock, ns
 	mu      sync.Mutex
 	notes   []note // of goroutines between two gates; guarded by mu
 	late    []ghost
@@ -99,7 +103,7 @@ func newWorld(s setup) *world {
 	if s.store != nil {
 		w.store = s.store(w)
 	} else {
-		w.store = newMemory(memstore.New(memstore.Options{Retention: retention, History: 64}))
+		w.store = memory{memstore.New(memstore.Options{Retention: retention, History: 64, Now: w.storeTime}), w.storeTime}
 	}
 	w.sim = newSim(w)
 	w.bridge = w.boot("B", 0, 1)
@@ -197,6 +201,9 @@ func (w *world) fire() bool {
 	e.do()
 	return true
 }
+
+// storeTime is what Redis's clock shows.
+func (w *world) storeTime() time.Time { return time.Now().Add(time.Duration(w.skew.Load())) }
 
 // now is how long the world has existed.
 func (w *world) now() time.Duration { return time.Since(w.start) }
