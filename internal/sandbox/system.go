@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -51,12 +52,19 @@ type System struct {
 // Start starts the parts and returns once worker and bridge are ready. The system
 // ends with ctx.
 func Start(ctx context.Context, o Options) (*System, error) {
-	s := &System{}
-	s.ctx, s.cancel = context.WithCancel(ctx)
-	if err := s.start(o); err != nil {
-		return nil, errors.Join(err, s.Stop())
+	for tries := 1; ; tries++ {
+		s := &System{}
+		s.ctx, s.cancel = context.WithCancel(ctx)
+		err := s.start(o)
+		if err == nil {
+			return s, nil
+		}
+		err = errors.Join(err, s.Stop())
+		// A port that was free a moment ago may be another process's by now.
+		if o.Fixed || tries == 5 || !errors.Is(err, syscall.EADDRINUSE) {
+			return nil, err
+		}
 	}
-	return s, nil
 }
 
 func (s *System) start(o Options) error {
