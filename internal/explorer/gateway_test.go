@@ -211,7 +211,7 @@ func (w *world) mayMove(ctx context.Context, key string) {
 type callbackWire struct{ world *world }
 
 func (c callbackWire) RoundTrip(r *http.Request) (*http.Response, error) {
-	p := c.world.bridge
+	p := c.world.bridge.Load()
 	if p.dead.Load() {
 		return nil, errRefused
 	}

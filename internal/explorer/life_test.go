@@ -142,7 +142,7 @@ func (l *life) heal(w *world) {
 	w.store.down(nil)
 	_ = w.sim.Accept()
 	w.broker.heal()
-	for _, p := range []*process{w.bridge, w.workers[0], w.workers[1]} {
+	for _, p := range []*process{w.bridge.Load(), w.workers[0], w.workers[1]} {
 		p.wake()
 		if p.dead.Load() {
 			w.restart(p)

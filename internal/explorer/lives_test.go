@@ -9,7 +9,10 @@ import (
 	"time"
 )
 
-var lives = flag.Int("lives", part(10_000, 600), "how many lives TestLives lives")
+var (
+	from  = flag.Uint64("from", 1, "seed of the first life")
+	lives = flag.Int("lives", part(10_000, 600), "how many lives TestLives lives")
+)
 
 // TestLives lives as many lives as the flag says, with the seeds from 1 on.
 func TestLives(t *testing.T) {
@@ -20,13 +23,14 @@ func TestLives(t *testing.T) {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				t.Parallel()
 				for n := at.Add(1); n <= int64(*lives) && broken.Load() < 20; n = at.Add(1) {
-					j, l := live(t, uint64(n), setup{})
+					seed := *from + uint64(n) - 1
+					j, l := live(t, seed, setup{})
 					steps.Add(int64(j.steps))
 					struck.Add(int64(l.struck))
 					requests.Add(int64(len(l.requests)))
 					if !j.ok() {
 						broken.Add(1)
-						reportLine(t, fmt.Sprintf("life=%d", n), j)
+						reportLine(t, fmt.Sprintf("life=%d", seed), j)
 					}
 				}
 			})

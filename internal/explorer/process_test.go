@@ -198,7 +198,7 @@ func (w *world) restart(p *process) *process {
 	next := w.boot(first, p.slot, p.life+1)
 	w.logf("-- %s starts", next.name)
 	if p.bridge != nil {
-		w.bridge = next
+		w.bridge.Store(next)
 	} else {
 		w.workers[p.slot] = next
 	}

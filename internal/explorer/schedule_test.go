@@ -170,7 +170,11 @@ func (p *planned) loses(w *world) {
 		return
 	}
 	lost, splits := strings.CutPrefix(p.Redis, "split")
+	ahead, jumps := strings.CutPrefix(p.Redis, "jump")
 	switch {
+	case jumps: // the new primary's clock is a minute ahead
+		w.failover(must(strconv.Atoi(ahead)))
+		w.skew.Store(int64(time.Minute))
 	case p.Redis == "wipe":
 		w.wipe()
 	case splits:

@@ -19,7 +19,7 @@ import (
 var (
 	flows  = []refund.Flow{refund.FlowRefund, refund.FlowApply}
 	acts   = []string{"kill", "freeze4s", "freeze6s", "freeze45s", "freeze2m", "freeze2m30s", "freeze3m", "delay3s", "fail", "stay"}
-	losses = []string{"keep", "wipe", "lose0", "lose1", "lose2", "lose3", "lose5", "lose9", "lose14", "split0", "split2", "split5"}
+	losses = []string{"keep", "wipe", "lose0", "lose1", "lose2", "lose3", "lose5", "lose9", "lose14", "split0", "split2", "split5", "jump0", "jump2"}
 )
 
 var howMany = flag.Int("schedules", part(12_000, 1_500), "how many schedules TestSchedules plays")

@@ -59,7 +59,7 @@ func (l *life) failover(w *world) {
 		return
 	}
 	var pinned []*process
-	for _, p := range []*process{w.bridge, w.workers[0], w.workers[1]} {
+	for _, p := range []*process{w.bridge.Load(), w.workers[0], w.workers[1]} {
 		if l.chance(50) {
 			pinned = append(pinned, p)
 		}

@@ -66,7 +66,7 @@ type world struct {
 	store   store
 	sim     *gatewaysim.Sim
 	workers [2]*process
-	bridge  *process
+	bridge  atomic.Pointer[process] // callbacks of the gateway read it
 	events  schedule
 	seq     int
 	skew    atomic.Int64 // of Redis's clock, ns
@@ -106,7 +106,7 @@ func newWorld(s setup) *world {
 		w.store = memory{memstore.New(memstore.Options{Retention: retention, History: 64, Now: w.storeTime}), w.storeTime}
 	}
 	w.sim = newSim(w)
-	w.bridge = w.boot("B", 0, 1)
+	w.bridge.Store(w.boot("B", 0, 1))
 	for i := range w.workers {
 		w.workers[i] = w.boot(fmt.Sprintf("W%d", i+1), i, 1)
 	}
@@ -116,7 +116,7 @@ func newWorld(s setup) *world {
 // close ends every process and the gateways, and lets the time pass in which whoever still sleeps comes to his end: no
 // goroutine is left.
 func (w *world) close() {
-	for _, p := range []*process{w.bridge, w.workers[0], w.workers[1]} {
+	for _, p := range []*process{w.bridge.Load(), w.workers[0], w.workers[1]} {
 		p.end()
 	}
 	w.sim.Close()

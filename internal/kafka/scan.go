@@ -73,7 +73,8 @@ const never = int64(1<<63 - 1)
 
 // read runs one fetch loop a partition up to ends.
 func (c *Client) read(ctx context.Context, topic string, from From, ends map[int]int64, each func(Record) error) (map[int]int64, error) {
-	var mu sync.Mutex // around each and reached
+	var mu sync.Mutex // around each, stopped and reached
+	stopped := false  // each has returned an error: it is not called again
 	reached := make(map[int]int64, len(ends))
 	all, ctx := errgroup.WithContext(ctx)
 	for partition, end := range ends {
@@ -91,10 +92,14 @@ func (c *Client) read(ctx context.Context, topic string, from From, ends map[int
 				}
 				mu.Lock()
 				for _, r := range records {
+					if stopped {
+						break
+					}
 					if r.Offset >= end {
 						break // of the same batch, but later than this scan
 					}
 					if err := each(r); err != nil {
+						stopped = true
 						mu.Unlock()
 						return err
 					}
