@@ -18,6 +18,8 @@ func TestAudit(t *testing.T) {
 	publish(t, s.ConfigFile, `{"refund_no": `)
 	w.run(t, "watch", "--from", "beginning", "--status", "DEAD", "-n", "2").want(t, ExitDone)
 
+	taken(t, w)
+
 	page := filepath.Join(t.TempDir(), "audit.html")
 	a := w.onTerminal().run(t, "audit", "--whole", "--ledger", ledger, "--html", page).want(t, ExitDone)
 	golden(t, "audit.txt", a.out)
@@ -65,6 +67,19 @@ func TestAudit(t *testing.T) {
 			t.Errorf("%v: %+v", err, answer)
 		}
 		w.run(t, "show", "audit-1").want(t, ExitDone).says(t, `"what":"audit --mend"`, `"who":"tester"`, `"from":"testhost"`)
+	})
+}
+
+// taken waits until the workers' group has committed every request.
+func taken(t testing.TB, w world) {
+	t.Helper()
+	until(t, func() bool {
+		for line := range strings.Lines(w.run(t, "offsets", "show").want(t, ExitDone).out) {
+			if strings.Contains(line, `"refund.requests"`) && !strings.Contains(line, `"lag":0`) {
+				return false
+			}
+		}
+		return true
 	})
 }
 

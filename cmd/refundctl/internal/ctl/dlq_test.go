@@ -54,8 +54,12 @@ func TestDeadLetters(t *testing.T) {
 	t.Parallel()
 	s, w := ownSystem(t)
 	p := parts(t, s.ConfigFile)
-	publish(t, s.ConfigFile, `{"refund_no": `, `{"refund_no": "x`, string(object(weChat("d1", "merchant", "gone"))), string(object(weChat("d2", "amount", "1.001"))), string(object(weChat("d3", "amount", "2.002"))))
-	w.run(t, "watch", "--from", "beginning", "--status", "DEAD", "-n", "5").want(t, ExitDone)
+	for i, message := range []string{ // one after another: lanes of different orders run side by side
+		`{"refund_no": `, `{"refund_no": "x`, string(object(weChat("d1", "merchant", "gone"))), string(object(weChat("d2", "amount", "1.001"))), string(object(weChat("d3", "amount", "2.002"))),
+	} {
+		publish(t, s.ConfigFile, message)
+		w.run(t, "watch", "--from", "beginning", "--status", "DEAD", "-n", fmt.Sprint(i+1)).want(t, ExitDone)
+	}
 
 	golden(t, "dlq_groups.txt", w.onTerminal().run(t, "dlq", "groups").want(t, ExitDone).out)
 	a := w.run(t, "dlq", "ls", "--kind", "unknown_merchant").want(t, ExitDone)

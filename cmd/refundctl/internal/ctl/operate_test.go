@@ -59,10 +59,11 @@ func TestResolve(t *testing.T) {
 	}
 	up(t).reading(lines(weChat(no("resolve")))).run(t, "submit", "-").want(t, ExitDone)
 	up(t).run(t, "watch", "--from", "beginning", "--refund", no("resolve"), "--status", "UNKNOWN", "-n", "1").want(t, ExitDone)
+	hasty := changedConfig(t, "resend_after: 25s", "resend_after: 1s") // not the worker's: the test does not wait so long
+	up(t).run(t, "resolve", no("resolve"), "-m", "S0003469", "--as", "failed", "--evidence", "portal", "--yes").want(t, ExitWrong)
 	resolve := func(args ...string) answer {
-		return up(t).run(t, append([]string{"resolve", no("resolve"), "-m", "S0003469"}, args...)...)
+		return hasty.run(t, append([]string{"resolve", no("resolve"), "-m", "S0003469"}, args...)...)
 	}
-	resolve("--as", "failed", "--evidence", "portal").says(t, "") // it may be too early: only shown
 	until(t, func() bool {
 		return resolve("--as", "failed", "--evidence", "the gateway's portal has none", "--yes").code == ExitDone
 	})
@@ -92,6 +93,7 @@ func TestResolveIsRefusedWhileACallMayLand(t *testing.T) {
 		{"a call runs, money moved", refund.StatusPending, time.Second, 0, refund.Succeeded, false, ""},
 		{"may land", refund.StatusUnknown, -time.Second, -30 * time.Second, refund.Declined, false, "may still land for another 30s"},
 		{"cannot land", refund.StatusUnknown, -time.Second, -61 * time.Second, refund.Declined, false, ""},
+		{"final, corrected, but a call may land", refund.StatusSucceeded, -time.Second, -30 * time.Second, refund.Declined, true, "may still land"},
 		{"final", refund.StatusSucceeded, -time.Second, -time.Hour, refund.Declined, false, "is final"},
 		{"final, corrected", refund.StatusSucceeded, -time.Second, -time.Hour, refund.Declined, true, ""},
 		{"a query of a final one runs", refund.StatusSucceeded, time.Second, -time.Hour, refund.Declined, true, "under way"},

@@ -128,7 +128,7 @@ func (v resolving) word(class refund.Class, resendAfter time.Duration) word {
 			return refund.News{}, wrong("it is %s, which is final; --correct replaces that openly", status)
 		case class == refund.Declined && rec.LeaseEnd.After(rec.StoreTime):
 			return refund.News{}, wrong("a call or a query of it may be under way for another %s: try again then", age(rec.LeaseEnd.Sub(rec.StoreTime)))
-		case class == refund.Declined && !status.Final() && !rec.CallEnd.IsZero() && rec.StoreTime.Before(lands):
+		case class == refund.Declined && !rec.CallEnd.IsZero() && rec.StoreTime.Before(lands):
 			return refund.News{}, wrong("its last call may still land for another %s (resend_after): try again then", age(lands.Sub(rec.StoreTime)))
 		}
 		o := refund.Outcome{

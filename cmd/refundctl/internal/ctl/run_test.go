@@ -130,6 +130,7 @@ var varying = []struct {
 	{regexp.MustCompile(`-r\d+\b`), "-r1"},
 	{regexp.MustCompile(`"provider_refund_id":"[^"]*"`), `"provider_refund_id":"<id>"`},
 	{regexp.MustCompile(`(refund\.[a-z.]+)?/?\b\d+/\d+ *`), "<place> "},
+	{regexp.MustCompile(`\b(PLACE|ID|EXAMPLE|TOOK) +`), "$1 "},
 	{regexp.MustCompile(`eftpay R\d+`), "eftpay R<id>"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d{2,}`), "<addr>"},
 	{regexp.MustCompile(`"took_ms":\d+`), `"took_ms":0`},

@@ -145,7 +145,7 @@ func TestKafkaGoesAwayWhileACommandWaits(t *testing.T) {
 	cluster, w := emptyKafka(t) // nobody works on it
 	ended := make(chan answer)
 	text := w.reading(lines(weChat("lost")))
-	go func() { ended <- text.run(t, "submit", "-", "--wait", "--timeout", "300ms") }()
+	go func() { ended <- text.run(t, "submit", "-", "--wait", "--timeout", "1s") }()
 	p := parts(t, w.config)
 	until(t, func() bool { got, _ := published(t, p, "order-lost"); return len(got) == 1 })
 	cluster.Close()
