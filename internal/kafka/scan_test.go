@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -105,11 +106,13 @@ func TestTailGoesOn(t *testing.T) {
 	ctx, cancel := context.WithCancel(within(t, 20*time.Second))
 	defer cancel()
 	var got []string
+	var writing sync.WaitGroup
+	defer writing.Wait()
 	err := c.client.Tail(ctx, topic, FromFirst(), func(r Record) error {
 		got = append(got, string(r.Value))
 		switch len(got) {
 		case 1:
-			go fill(t, c, topic, "b")
+			writing.Go(func() { fill(t, c, topic, "b") })
 		case 2:
 			cancel()
 		}
