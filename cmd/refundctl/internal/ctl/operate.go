@@ -51,8 +51,8 @@ func (s *system) operate(ctx context.Context, rec refund.Record, say word) (afte
 }
 
 // unknownRequest finds the request of a refund that nobody has begun with: unread,
-// parked, or to be read. The newest one counts, as all of them have the same
-// content or are dead letters.
+// parked, or to be read. The first one counts, as it does for the workers: those
+// after it are repeats, or dead letters for their other content.
 func (s *system) unknownRequest(ctx context.Context, rec refund.Record) (refund.Record, error) {
 	key := rec.Key()
 	look := func(r kafka.Record) error {
@@ -61,7 +61,7 @@ func (s *system) unknownRequest(ctx context.Context, rec refund.Record) (refund.
 			return nil
 		}
 		account, ok := s.Accounts[request.Merchant]
-		if !ok {
+		if !ok || rec.Provider != "" && !r.Time.Before(rec.FirstSeen) {
 			return nil
 		}
 		rec.Request, rec.Provider, rec.Order = request, account.Provider, account.Gateway.Order(request)

@@ -45,7 +45,9 @@ func TestWithdrawWhatNobodyHasReadAndWhatWasSent(t *testing.T) {
 	no := numbers(t)
 	_, w := emptyKafka(t) // nobody reads there
 	w.reading(lines(weChat(no("withdraw-unread")))).run(t, "submit", "-").want(t, ExitDone)
+	w.reading(lines(weChat(no("withdraw-unread"), "amount", "0.02"))).run(t, "submit", "-").want(t, ExitDone) // a dead letter, once it is read
 	w.run(t, "withdraw", no("withdraw-unread"), "-m", "S0003469", "--reason", "x").want(t, ExitDone).says(t, `"before":"not begun"`, `"status":"REJECTED"`)
+	w.run(t, "watch", "--from", "beginning", "--refund", no("withdraw-unread"), "-n", "1").want(t, ExitDone).says(t, `"amount":"0.01"`)
 	w.run(t, "withdraw", no("nobody"), "-m", "S0003469", "--reason", "x").want(t, ExitWrong).says(t, "neither a record nor a request")
 
 	up(t).reading(lines(weChat(no("withdraw-sent")))).run(t, "submit", "-", "--wait").want(t, ExitDone)
