@@ -98,6 +98,7 @@ func Run(t *testing.T, open func(*testing.T) *Part) {
 		{"PlacesAreDropped", placesAreDropped},
 		{"WhatIsGoneIsNotNew", whatIsGoneIsNotNew},
 		{"AFailoverIsNoticed", aFailoverIsNoticed},
+		{"AnAttemptEndsWithItsEpochAtTheEarliest", anAttemptEndsWithItsEpochAtTheEarliest},
 		{"EpochsOnlyGrow", epochsOnlyGrow},
 		{"OldNewsMeetANewEpoch", oldNewsMeetANewEpoch},
 		{"OneRebuildsAtATime", oneRebuildsAtATime},

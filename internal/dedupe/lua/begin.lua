@@ -11,12 +11,12 @@ if redis.call('GET', KEYS[2]) ~= lock then return {'locked', now, ''} end
 local sentinel = redis.call('GET', KEYS[1])
 local epoch, id = -1, ''
 if sentinel then
-  epoch, id = string.match(sentinel, '^(%d+)|(.*)$')
+  epoch, id = string.match(sentinel, SENTINEL)
   epoch = tonumber(epoch)
 end
 if epoch < tonumber(ARGV[1]) then
   epoch = tonumber(ARGV[1])
-  redis.call('SET', KEYS[1], num(epoch) .. '|' .. server())
+  redis.call('SET', KEYS[1], num(epoch) .. '|' .. server() .. '|' .. num(now_ms))
 elseif id ~= server() then
   return {'server', now, num(epoch)}
 end

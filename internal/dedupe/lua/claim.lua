@@ -62,6 +62,9 @@ local function query()
   complete()
   take()
   set(r, 'q', true)
+  -- An attempt of an earlier epoch has ended by the clock of a server that is no more: for this one's it ends with the
+  -- epoch's beginning, which the quiet time puts after every lease.
+  if r[CALL_END] ~= '0' and tonumber(r[CALL_END]) < epoch_began then r[CALL_END] = num(epoch_began) end
   r[TOKEN] = token
   r[LEASE_END] = num(now_ms + lease)
   r[VERSION] = num(r[VERSION] + 1)

@@ -23,11 +23,18 @@ end
 local now = clock()
 local now_ms = math.floor(now / 1000)
 
+-- The sentinel is epoch|identity of the server that wrote it|when it did, by its clock (ms).
+local SENTINEL = '^(%d+)|([^|]*)|?(%d*)$'
+
+-- When the epoch began, once refusal has said nothing.
+local epoch_began = 0
+
 -- The refusal, or nil where the sentinel is the caller's.
 local function refusal()
   local sentinel = redis.call('GET', KEYS[1])
   if not sentinel then return {'gone', now, '0'} end
-  local epoch, id = string.match(sentinel, '^(%d+)|(.*)$')
+  local epoch, id, began = string.match(sentinel, SENTINEL)
+  epoch_began = tonumber(began) or 0
   if id ~= server() then return {'server', now, epoch} end
   if epoch ~= ARGV[1] then return {'moved', now, epoch} end
 end

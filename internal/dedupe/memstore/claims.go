@@ -126,6 +126,9 @@ func (t *step) query(c refund.Claim, e entry) refund.Claimed {
 	e.complete(c)
 	e.take(c)
 	e.query = true
+	if !e.rec.CallEnd.IsZero() && stamp(e.rec.CallEnd) < t.began { // it ended by another server's clock
+		e.rec.CallEnd = at(t.began)
+	}
 	e.rec.Token, e.rec.LeaseEnd = c.Token, at(t.ms()+c.Lease.Milliseconds())
 	e.rec.Version++
 	t.touch(e)

@@ -71,6 +71,7 @@ type merchant struct {
 type sentinel struct {
 	epoch  int64
 	server int
+	began  int64 // ms
 }
 
 type lock struct {

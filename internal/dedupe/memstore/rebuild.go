@@ -40,7 +40,7 @@ func (s *Store) Begin(_ context.Context, merchant string, epoch int64) (int64, e
 // start raises the sentinel.
 func (t *step) start(epoch int64) (int64, error) {
 	if held := t.m.sentinel; held == nil || held.epoch < epoch {
-		change(t, &t.m.sentinel, &sentinel{epoch: epoch, server: t.s.state.server})
+		change(t, &t.m.sentinel, &sentinel{epoch: epoch, server: t.s.state.server, began: t.ms()})
 	}
 	if err := t.serving(); err != nil {
 		return 0, err

@@ -15,6 +15,7 @@ type step struct {
 	seen     time.Time
 	merchant string
 	epoch    int64
+	began    int64 // when the epoch did, ms
 }
 
 // begin locks the store for a step; end must follow.
@@ -90,7 +91,7 @@ func (t *step) serving() error {
 			Err: &dedupe.ErrServerChanged{Merchant: t.merchant, Epoch: held.epoch},
 		}
 	}
-	t.epoch = held.epoch
+	t.epoch, t.began = held.epoch, held.began
 	return nil
 }
 
