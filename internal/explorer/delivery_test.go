@@ -50,7 +50,7 @@ func (w *world) deliver(m *member, tp topicPartition, r kafka.Record, h *handed)
 
 // run is the consumer's: work, carry out, again where nothing was decided.
 func (d *delivery) run(ctx context.Context) {
-	work, dead := d.decode()
+	work, dead := d.decode(ctx)
 	if d.world.lanes && dead == nil {
 		free := d.member.proc.lane(work.Request.OrderNo)
 		free <- struct{}{}
@@ -86,7 +86,7 @@ func (d *delivery) run(ctx context.Context) {
 				return
 			}
 		default:
-			if !sleep(ctx, time.Second) || d.member.knowsItEnded() {
+			if !sleep(ctx, time.Second) || d.member.knowsItEnded(ctx) {
 				return
 			}
 		}
@@ -94,7 +94,7 @@ func (d *delivery) run(ctx context.Context) {
 }
 
 // decode reads the message as the application's route does.
-func (d *delivery) decode() (refund.Work, error) {
+func (d *delivery) decode(ctx context.Context) (refund.Work, error) {
 	decode := events.DecodeRequest
 	if header(d.record, headCause) == string(consumer.CauseFollowUp) {
 		decode = events.DecodeFollowUp
@@ -106,7 +106,7 @@ func (d *delivery) decode() (refund.Work, error) {
 	if bad != nil {
 		firstSeen = time.Now()
 	}
-	return refund.Work{Request: request, FollowUp: d.followUp, Place: place(d.record), FirstSeen: firstSeen, Alive: d.member.alive}, err
+	return refund.Work{Request: request, FollowUp: d.followUp, Place: place(d.record), FirstSeen: firstSeen, Alive: func() time.Time { return d.member.alive(ctx) }}, err
 }
 
 // write repeats until the record is durable; false where it cannot be any more.
@@ -132,7 +132,7 @@ func (d *delivery) done(ctx context.Context, key string) {
 	d.handed.done = true
 	d.world.broker.mu.Unlock()
 	p.pass(ctx, "commit", before, key)
-	for !d.world.commit(d.member, d.tp) && !d.member.knowsItEnded() {
+	for !d.world.commit(d.member, d.tp) && !d.member.knowsItEnded(ctx) {
 		if !sleep(ctx, time.Second) {
 			return
 		}

@@ -107,8 +107,8 @@ func (w *world) leave(p *process) {
 }
 
 // alive is refund.Alive: the last commit that the broker has acknowledged, one each second; zero once one was fenced.
-func (m *member) alive() time.Time {
-	m.proc.thaw(m.ctx)
+func (m *member) alive(ctx context.Context) time.Time {
+	m.proc.thaw(ctx)
 	b := m.proc.world.broker
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -134,7 +134,7 @@ func (m *member) lastTick(now time.Time) time.Time {
 }
 
 // knowsItEnded says whether the process has learned that the generation is over.
-func (m *member) knowsItEnded() bool { return m.alive().IsZero() }
+func (m *member) knowsItEnded(ctx context.Context) bool { return m.alive(ctx).IsZero() }
 
 // commit stores the watermark of a partition, where the generation is still the group's.
 func (w *world) commit(m *member, tp topicPartition) bool {
