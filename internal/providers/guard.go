@@ -232,7 +232,7 @@ func (s *slot) settle(o refund.Outcome) {
 	if errorAnswer(s.kind, o) {
 		g.errors.spend(now)
 	}
-	refused := o.Hold || o.Class == refund.Misconfigured
+	refused := o.Hold || o.Class == refund.Misconfigured && !(o.Alone && g.hold.goes(now))
 	var changed, held bool
 	switch {
 	case refused:
@@ -244,7 +244,7 @@ func (s *slot) settle(o refund.Outcome) {
 	case s.probe:
 		changed = g.hold.probed(now, accepted)
 	case c == good && s.kind == refund.RefundCall:
-		g.hold.proved()
+		g.hold.proved(now)
 	}
 	if changed && g.hooks.Hold != nil {
 		g.hooks.Hold(g.merchant, held, o.Message)

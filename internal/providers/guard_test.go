@@ -19,6 +19,7 @@ var (
 	down      = refund.Outcome{Class: refund.Unknown, Code: refund.CodeGatewayDown, Outage: true}
 	unreached = refund.Outcome{Class: refund.NotSent, Code: refund.CodeGatewayDown, Outage: true}
 	givenUp   = refund.Outcome{Class: refund.Unknown, Code: refund.CodeGatewayDown}
+	disliked  = refund.Outcome{Class: refund.Misconfigured, Code: "21002", Message: "wrong parameters", Alone: true}
 	refusal   = refund.Outcome{Class: refund.Misconfigured, Code: "-13", Message: "invalid service"}
 	unclear   = refund.Outcome{Class: refund.Unknown, Code: "-13", Message: "invalid service", Hold: true}
 	absent    = refund.Outcome{Class: refund.NotFound, Code: "40"}

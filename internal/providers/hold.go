@@ -49,11 +49,14 @@ type selfHold struct {
 	probing time.Time // since when one is under way; zero: none
 	strikes int       // refused again right after they seemed accepted
 	resumed bool      // by a probe, and no refund call has gone well since
+	went    time.Time // when a refund call went well last
 }
 
 const (
 	firstPause = time.Minute
 	mostPause  = time.Hour
+	// lately is how long a refund call that went well speaks for the settings.
+	lately = 10 * time.Minute
 )
 
 func (h *selfHold) pause() time.Duration {
@@ -145,12 +148,20 @@ func (h *selfHold) probed(now time.Time, f finding) bool {
 }
 
 // proved: a refund call went well, so the settings are right.
-func (h *selfHold) proved() {
+func (h *selfHold) proved(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.went = now
 	if !h.held {
 		h.strikes, h.resumed = 0, false
 	}
+}
+
+// goes: the settings are those of refund calls that go well.
+func (h *selfHold) goes(now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.held && !h.went.IsZero() && now.Sub(h.went) < lately
 }
 
 func (h *selfHold) why() (string, bool) {

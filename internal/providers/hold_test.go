@@ -102,6 +102,18 @@ func TestRefusedSettingsHoldTheMerchant(t *testing.T) {
 		time.Sleep(time.Minute)
 		r.call(refund.RefundCall, paid)
 	})
+	bubble(t, "one request that the gateway dislikes does not hold a merchant whose calls go well", func(t *testing.T) {
+		r := newRig(t, nil)
+		r.call(refund.RefundCall, disliked) // nothing says that it is the request alone
+		r.refused(refund.RefundCall, refund.CodeMisconfigured)
+		time.Sleep(time.Minute)
+		r.call(refund.RefundCall, paid)
+		r.call(refund.RefundCall, disliked)
+		r.call(refund.RefundCall, paid)
+		time.Sleep(lately)
+		r.call(refund.RefundCall, disliked) // what went well is too long ago to speak for the settings
+		r.refused(refund.RefundCall, refund.CodeMisconfigured)
+	})
 	bubble(t, "held and down: nobody probes an open breaker", func(t *testing.T) {
 		r := newRig(t, func(l *Limits) { l.Breaker.OpenFor = 10 * time.Minute })
 		last := r.slot(refund.RefundCall)

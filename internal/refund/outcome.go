@@ -48,6 +48,9 @@ type Outcome struct {
 	// prove that nothing was sent (an unsigned eftPay answer with a configuration
 	// code): the merchant holds, this refund is Unknown.
 	Hold bool
+	// Alone: Misconfigured, but perhaps of this one request: where the merchant's
+	// other refund calls go well, it is this refund that waits, not the merchant.
+	Alone bool
 	// Outage: the gateway could not be reached or did not do its work. It alone
 	// counts against the breaker.
 	Outage bool

@@ -24,7 +24,8 @@ const codeNoPartial = "21405"
 type meaning struct {
 	class  refund.Class
 	outage bool          // the gateway did not do its work
-	after  time.Duration // NotSent: come back then; 0: the first delay
+	alone  bool          // Misconfigured: perhaps this request alone
+	after  time.Duration // NotSent, Misconfigured: come back then; 0: the first delay
 	words  string        // the vendor's, for an answer without a message
 }
 
@@ -45,7 +46,9 @@ var codes = map[string]meaning{
 	"21020": {class: refund.NotSent, after: time.Minute, words: "too many requests"},
 
 	"21001": {class: refund.Misconfigured, words: "wrong signature: look at private_key_file and app_id"},
-	"21002": {class: refund.Misconfigured, words: "wrong parameters"},
+	// Our own checks pass what the vendor's tables allow; what they do not say (the
+	// length of an original transaction's id) one request alone may break.
+	"21002": {class: refund.Misconfigured, alone: true, after: 10 * time.Minute, words: "wrong parameters"},
 	"21003": {class: refund.Misconfigured, words: "app_id not known"},
 	"21004": {class: refund.Misconfigured, words: "merchant not active"},
 	"21005": {class: refund.Misconfigured, words: "channel not active"},
@@ -85,7 +88,7 @@ func toCall(code, message string) refund.Outcome {
 	if message == "" {
 		message = m.words
 	}
-	return refund.Outcome{Class: m.class, Code: shown(code), Message: shown(message), RetryAfter: m.after, Outage: m.outage}
+	return refund.Outcome{Class: m.class, Code: shown(code), Message: shown(message), RetryAfter: m.after, Outage: m.outage, Alone: m.alone}
 }
 
 // toQuery is what a code other than 10000 says to a query. It is about the query,
@@ -96,7 +99,7 @@ func toCall(code, message string) refund.Outcome {
 func toQuery(code, message string) refund.Outcome {
 	o := toCall(code, message)
 	o.Hold = o.Class == refund.Misconfigured
-	o.Class, o.RetryAfter = refund.Unknown, 0
+	o.Class, o.RetryAfter, o.Alone = refund.Unknown, 0, false
 	return o
 }
 
