@@ -66,7 +66,7 @@ func (m *monkey) run(ctx context.Context) {
 // daemon kills, pauses and stops one of the binaries, over and over.
 func (m *monkey) daemon(ctx context.Context, rng *rand.Rand, p *realparts.Process) {
 	defer func() { m.note(p.Resume()) }()
-	for m.rest(ctx, between(rng, 2*time.Second, 7*time.Second)) {
+	for m.rest(ctx, between(rng, 1500*time.Millisecond, 6*time.Second)) {
 		m.checkAlive(p)
 		switch dice := rng.IntN(10); {
 		case dice < 7:
