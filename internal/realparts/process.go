@@ -117,6 +117,13 @@ func (p *Process) ExitCode() int {
 	return p.command.ProcessState.ExitCode()
 }
 
+// Pid is the process id of the newest life.
+func (p *Process) Pid() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.command.Process.Pid
+}
+
 func (p *Process) lastLines() string {
 	text, err := os.ReadFile(p.Log)
 	if err != nil {
