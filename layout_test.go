@@ -25,6 +25,7 @@ var arrows = map[string][]string{
 	"internal/audit":     {"internal/refund"},
 	"internal/statuslog": {"internal/kafka", "internal/events", "internal/refund"},
 	"internal/admin":     {},
+	"internal/telemetry": {"internal/refund"},
 
 	"internal/providers/account":   {"internal/refund"},
 	"internal/providers/transport": {"internal/refund", "internal/providers/account"},

@@ -13,6 +13,7 @@ import (
 	"github.com/refundworker/refundworker/internal/kafka"
 	"github.com/refundworker/refundworker/internal/refund"
 	"github.com/refundworker/refundworker/internal/statuslog"
+	"github.com/refundworker/refundworker/internal/telemetry"
 )
 
 // Audit reads the system's topics and holds them, with the gateways' books where
@@ -21,7 +22,7 @@ import (
 // has taken, books, dead letters, delays, requests, and the statuses last) judges
 // a system under way fairly; books of a system under way are never complete.
 func Audit(ctx context.Context, cfg *config.Config, whole bool, books func() ([]audit.Payment, error)) (audit.Report, error) {
-	c, err := open(cfg, zerolog.Nop())
+	c, err := open(telemetry.Worker, cfg, zerolog.Nop())
 	if err != nil {
 		return audit.Report{}, err
 	}

@@ -12,12 +12,13 @@ import (
 	"github.com/refundworker/refundworker/internal/bridge"
 	"github.com/refundworker/refundworker/internal/config"
 	"github.com/refundworker/refundworker/internal/providers"
+	"github.com/refundworker/refundworker/internal/telemetry"
 )
 
 // Bridge runs the notify-bridge until ctx ends, then lets callbacks under way end
 // and returns nil. An error says what a person has to change.
 func Bridge(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
-	c, err := open(cfg, log.With().Str("process", "bridge").Logger())
+	c, err := open(telemetry.Bridge, cfg, log)
 	if err != nil {
 		return err
 	}
@@ -37,7 +38,7 @@ func Bridge(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
 			MaxBody: int64(cfg.Bridge.MaxBody), Timeout: cfg.Bridge.Timeout,
 			MaxConcurrent: cfg.Bridge.MaxConcurrent, MaxPerMerchant: cfg.Bridge.MaxPerMerchant,
 		},
-		Log: c.log, Answered: c.metrics.callback,
+		Log: c.log, Answered: c.countCallback,
 	}.Handler()
 
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -48,7 +49,7 @@ func Bridge(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
 		return readyAfter(started, func() error { return nil })
 	}})
 	group.Go(func() error {
-		return admin.Serve(serving, admins, admin.Handler(promhttp.HandlerFor(c.metrics.registry, promhttp.HandlerOpts{}), checks...))
+		return admin.Serve(serving, admins, admin.Handler(promhttp.HandlerFor(c.metrics.Registry, promhttp.HandlerOpts{}), checks...))
 	})
 	group.Go(func() error {
 		defer stop()

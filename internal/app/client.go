@@ -11,6 +11,7 @@ import (
 	"github.com/refundworker/refundworker/internal/consumer"
 	"github.com/refundworker/refundworker/internal/kafka"
 	"github.com/refundworker/refundworker/internal/statuslog"
+	"github.com/refundworker/refundworker/internal/telemetry"
 )
 
 // Client reads and writes the system's topics, for programs beside worker and
@@ -19,7 +20,7 @@ type Client struct{ core *core }
 
 // NewClient opens the configuration's Kafka. Close it.
 func NewClient(cfg *config.Config) (*Client, error) {
-	c, err := open(cfg, zerolog.Nop())
+	c, err := open(telemetry.Worker, cfg, zerolog.Nop())
 	if err != nil {
 		return nil, err
 	}

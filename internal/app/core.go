@@ -16,14 +16,16 @@ import (
 	"github.com/refundworker/refundworker/internal/providers"
 	"github.com/refundworker/refundworker/internal/providers/transport"
 	"github.com/refundworker/refundworker/internal/refund"
+	"github.com/refundworker/refundworker/internal/telemetry"
 )
 
 // core is what worker and bridge have in common. Each part is closed in the
 // reverse order of its opening.
 type core struct {
+	process  telemetry.Process
 	cfg      *config.Config
 	log      zerolog.Logger
-	metrics  *metrics
+	metrics  *telemetry.Metrics
 	kafka    *kafka.Client
 	producer *kafka.Producer
 	redis    dedupe.Client
@@ -44,8 +46,8 @@ type core struct {
 
 // open builds the parts. It does not dial: what is not reachable now is waited for
 // by prepare.
-func open(cfg *config.Config, log zerolog.Logger) (*core, error) {
-	c := &core{cfg: cfg, log: log, metrics: newMetrics(), logged: map[string]time.Time{}}
+func open(process telemetry.Process, cfg *config.Config, log zerolog.Logger) (*core, error) {
+	c := &core{process: process, cfg: cfg, log: log.With().Str("process", string(process)).Logger(), logged: map[string]time.Time{}}
 	if err := c.open(); err != nil {
 		c.close()
 		return nil, err
@@ -54,6 +56,12 @@ func open(cfg *config.Config, log zerolog.Logger) (*core, error) {
 }
 
 func (c *core) open() error {
+	var err error
+	if c.delays, err = consumer.NewDelays(c.cfg.Worker.Delays...); err != nil {
+		return err
+	}
+	c.schedule = refund.Schedule(c.delays)
+	c.metrics = telemetry.NewMetrics(c.process, labelNames(c.topics(), c.delays))
 	kafkaTLS, err := tlsConfig("kafka", c.cfg.Kafka.TLS)
 	if err != nil {
 		return err
@@ -87,19 +95,12 @@ func (c *core) open() error {
 	if c.accounts, err = providers.Build(settings(c.cfg.Merchants), pool, c.guardHooks()); err != nil {
 		return err
 	}
-	if c.delays, err = consumer.NewDelays(c.cfg.Worker.Delays...); err != nil {
-		return err
-	}
-	c.schedule = refund.Schedule(c.delays)
 	c.recorder = &refund.Recorder{
 		Records:   c.store,
 		Publisher: &statusTopic{producer: c.producer, topic: c.cfg.Kafka.Topics.Status},
 		Fresh:     c.cfg.Kafka.SessionTimeout / 2,
-		Observe: func(rec refund.Record) {
-			c.metrics.event(rec)
-			logEvent(c.log, rec)
-		},
-		Trouble: c.trouble,
+		Observe:   c.observe,
+		Trouble:   c.trouble,
 	}
 	return nil
 }
@@ -120,14 +121,19 @@ func (c *core) guardHooks() providers.Hooks {
 		Hold: func(merchant string, held bool, why string) {
 			c.log.Error().Str("merchant", merchant).Bool("held", held).Str("why", why).Msg("the gateway refuses our settings: the merchant holds by itself")
 		},
-		Refused: func(_ string, wait refund.Wait) { c.metrics.refused.WithLabelValues(wait.Code).Inc() },
+		Granted: func(_ string, waited time.Duration) {
+			if waited >= time.Millisecond { // stood in line
+				c.metrics.Waited(telemetry.WaitsForLimit, waited)
+			}
+		},
+		Refused: func(_ string, wait refund.Wait) { c.metrics.Waited(telemetry.WaitsFor(wait), wait.After) },
 	}
 }
 
 // trouble is told each failed try of a step that is tried again. All are counted;
 // of each step one every few seconds is written.
 func (c *core) trouble(step string, err error) {
-	c.metrics.troubles.WithLabelValues(step).Inc()
+	c.metrics.Trouble(step, err)
 	var away *refund.Unavailable
 	if errors.As(err, &away) && c.lost != nil {
 		c.lost()

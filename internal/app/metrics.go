@@ -1,93 +1,107 @@
 package app
 
 import (
-	"strconv"
+	"context"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/refundworker/refundworker/internal/bridge"
 	"github.com/refundworker/refundworker/internal/consumer"
+	"github.com/refundworker/refundworker/internal/providers"
 	"github.com/refundworker/refundworker/internal/refund"
+	"github.com/refundworker/refundworker/internal/statuslog"
+	"github.com/refundworker/refundworker/internal/telemetry"
 )
 
-// metrics are what worker and bridge count. Labels are closed sets.
-type metrics struct {
-	registry *prometheus.Registry
-
-	events     *prometheus.CounterVec
-	calls      *prometheus.HistogramVec
-	troubles   *prometheus.CounterVec
-	deliveries *prometheus.CounterVec
-	dead       *prometheus.CounterVec
-	delayed    *prometheus.CounterVec
-	inFlight   prometheus.Gauge
-	lag        *prometheus.GaugeVec
-	overdue    *prometheus.GaugeVec
-	callbacks  *prometheus.CounterVec
-	refused    *prometheus.CounterVec
-}
-
-func newMetrics() *metrics {
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+// labelNames are the words of the configuration that become labels.
+func labelNames(topics consumer.Topics, delays consumer.Delays) telemetry.Names {
+	names := telemetry.Names{Providers: providers.Names(), Topics: []string{topics.Requests}}
+	for _, d := range delays {
+		names.Topics = append(names.Topics, topics.Delay(d))
+		names.Delays = append(names.Delays, consumer.DelayName(d))
 	}
-	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
-	}
-	m := &metrics{
-		registry: prometheus.NewRegistry(),
-		events:   counter("refund_events_total", "Status events recorded.", "status", "source"),
-		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "refund_gateway_call_duration_seconds", Help: "Calls and queries at gateways by what they brought.",
-			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
-		}, []string{"provider", "kind", "class"}),
-		troubles:   counter("refund_step_failures_total", "Steps at Redis or Kafka that failed and are tried again.", "step"),
-		deliveries: counter("refund_deliveries_total", "Deliveries by what became of them.", "topic", "verdict"),
-		dead:       counter("refund_dead_letters_total", "Dead letters written.", "reason"),
-		delayed:    counter("refund_delayed_total", "Messages written to delay topics.", "cause", "delay"),
-		inFlight:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "refund_in_flight", Help: "Deliveries being worked on."}),
-		lag:        gauge("refund_lag_records", "Offsets not committed; on delay topics most of them wait for their time.", "topic", "partition"),
-		overdue:    gauge("refund_overdue_seconds", "How long the oldest message of a delay topic that could run has been due.", "topic", "partition"),
-		callbacks:  counter("refund_callbacks_total", "Callbacks by answer and outcome.", "provider", "code", "outcome"),
-		refused:    counter("refund_slots_refused_total", "Calls that had to wait in a delay topic.", "code"),
-	}
-	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.events, m.calls, m.troubles, m.deliveries, m.dead, m.delayed, m.inFlight, m.lag, m.overdue, m.callbacks, m.refused)
-	return m
+	return names
 }
 
-func (m *metrics) event(rec refund.Record) {
-	m.events.WithLabelValues(string(rec.Last.Status), string(rec.Last.Source)).Inc()
+// countCallback is the bridge's hook.
+func (c *core) countCallback(r bridge.Report) {
+	c.metrics.Callback(r.Provider, r.Code, string(r.Outcome), r.Took)
 }
 
-func (m *metrics) call(r refund.CallReport) {
-	kind := "refund"
-	if r.Kind == refund.QueryCall {
-		kind = "query"
-	}
-	m.calls.WithLabelValues(r.Provider, kind, string(r.Outcome.Class)).Observe(r.Took.Seconds())
-}
-
-func (m *metrics) callback(r bridge.Report) {
-	m.callbacks.WithLabelValues(r.Provider, strconv.Itoa(r.Code), string(r.Outcome)).Inc()
-}
-
-// consumer are the hooks of the consumer.
-func (m *metrics) consumer() consumer.Metrics {
+// consumerMetrics are the hooks of the consumer.
+func (c *core) consumerMetrics() consumer.Metrics {
+	m := c.metrics
 	return consumer.Metrics{
-		Delivered:  func(topic, verdict string) { m.deliveries.WithLabelValues(topic, verdict).Inc() },
-		DeadLetter: func(reason consumer.Reason) { m.dead.WithLabelValues(string(reason)).Inc() },
+		Delivered:  m.Delivered,
+		DeadLetter: func(reason consumer.Reason) { m.DeadLetter(refund.Reason(reason)) },
 		Delayed: func(cause consumer.Cause, delay time.Duration) {
-			m.delayed.WithLabelValues(string(cause), consumer.DelayName(delay)).Inc()
+			m.Delayed(refund.Cause(cause), consumer.DelayName(delay))
 		},
-		InFlight: func(n int) { m.inFlight.Set(float64(n)) },
-		Lag: func(topic string, partition int, offsets int64) {
-			m.lag.WithLabelValues(topic, strconv.Itoa(partition)).Set(float64(offsets))
-		},
-		Overdue: func(topic string, partition int, late time.Duration) {
-			m.overdue.WithLabelValues(topic, strconv.Itoa(partition)).Set(late.Seconds())
-		},
+		InFlight: m.InFlight,
+		Trouble:  m.Trouble,
 	}
+}
+
+// rebuildMetrics are the hooks of the keeper.
+func (c *core) rebuildMetrics() statuslog.Metrics {
+	m := c.metrics
+	return statuslog.Metrics{
+		Rebuilding: m.Rebuilding, Progress: m.RebuildProgress,
+		Rebuilt: func(r statuslog.Rebuilt) { m.Rebuilt(r.New, r.Restored, r.Open, r.Took) },
+		Failed:  func(string, error) { m.RebuildFailed() },
+	}
+}
+
+// gatewayStates are the guards at this moment.
+func (c *core) gatewayStates() []telemetry.GatewayState {
+	var all []telemetry.GatewayState
+	for merchant, account := range c.accounts {
+		s := account.Guard.Status()
+		all = append(all, telemetry.GatewayState{
+			Merchant: merchant, Breaker: s.Breaker, HeldByOperator: s.OnHold, Held: s.Misconfigured, InFlight: s.InFlight, Waiting: s.Waiting,
+		})
+	}
+	return all
+}
+
+// heard is the store's Claims, whose answers are counted. A claim that is ours is
+// an event of its own, PENDING, which no recorder sees.
+type heard struct {
+	refund.Claims
+	core *core
+}
+
+// Claim implements refund.Claims.
+func (h heard) Claim(ctx context.Context, claim refund.Claim) (refund.Claimed, error) {
+	claimed, err := h.Claims.Claim(ctx, claim)
+	if err == nil {
+		h.note(claimed)
+	}
+	return claimed, err
+}
+
+// Resend implements refund.Claims.
+func (h heard) Resend(ctx context.Context, rec refund.Record, token string, lease time.Duration) (refund.Claimed, error) {
+	claimed, err := h.Claims.Resend(ctx, rec, token, lease)
+	if err == nil {
+		h.note(claimed)
+	}
+	return claimed, err
+}
+
+func (h heard) note(claimed refund.Claimed) {
+	h.core.metrics.Claimed(claimed.Answer)
+	switch claimed.Answer {
+	case refund.Yours:
+		h.core.observe(claimed.Record)
+	case refund.NotNow:
+		h.core.metrics.Waited(telemetry.WaitsForLimit, claimed.Wait)
+	}
+}
+
+var _ refund.Claims = heard{}
+
+// observe is told each new event, once.
+func (c *core) observe(rec refund.Record) {
+	c.metrics.Event(rec)
+	logEvent(c.log, rec)
 }

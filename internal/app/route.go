@@ -8,6 +8,7 @@ import (
 	"github.com/refundworker/refundworker/internal/consumer"
 	"github.com/refundworker/refundworker/internal/events"
 	"github.com/refundworker/refundworker/internal/refund"
+	"github.com/refundworker/refundworker/internal/telemetry"
 )
 
 // route is the consumer.Handler: bytes to domain, to the refund.Handler, to the
@@ -17,6 +18,7 @@ type route struct {
 	accounts  refund.Accounts
 	followUps *followUps
 	schedule  refund.Schedule
+	waited    func(cause string, d time.Duration)
 }
 
 // Route decodes the delivery, once, and puts it into the lane of its order.
@@ -26,7 +28,12 @@ func (r *route) Route(d consumer.Delivery) (string, consumer.Work) {
 		dead := consumer.Dead(reasonOf(err), err)
 		return "", func(context.Context) consumer.Verdict { return dead }
 	}
+	routed, waits := time.Now(), true
 	return r.lane(work.Request), func(ctx context.Context) consumer.Verdict {
+		if waits { // the first try: works of one delivery never run at the same time
+			waits = false
+			r.waited(telemetry.WaitsForWork, time.Since(routed))
+		}
 		return verdict(r.handler.Handle(ctx, work))
 	}
 }

@@ -18,12 +18,13 @@ import (
 	"github.com/refundworker/refundworker/internal/kafka"
 	"github.com/refundworker/refundworker/internal/refund"
 	"github.com/refundworker/refundworker/internal/statuslog"
+	"github.com/refundworker/refundworker/internal/telemetry"
 )
 
 // Worker runs the worker until ctx ends, then drains and returns nil. An error
 // says what a person has to change.
 func Worker(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
-	c, err := open(cfg, log.With().Str("process", "worker").Logger())
+	c, err := open(telemetry.Worker, cfg, log)
 	if err != nil {
 		return err
 	}
@@ -40,6 +41,9 @@ func Worker(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
 		return err
 	}
 
+	delayed := &due{status: work.Status, offsetsAt: c.kafka.OffsetsAt, trouble: c.trouble}
+	c.metrics.Collect(c.gatewayStates, delayed.states)
+
 	// What the consumer's works need outlives them: the drain still records,
 	// publishes and answers probes.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -48,7 +52,7 @@ func Worker(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
 	started := make(chan struct{})
 	checks := append(c.checks(), admin.Check{Name: "consumer", Ready: func(context.Context) error { return readyAfter(started, work.Ready) }})
 	group.Go(func() error {
-		return admin.Serve(serving, listener, admin.Handler(promhttp.HandlerFor(c.metrics.registry, promhttp.HandlerOpts{}), checks...))
+		return admin.Serve(serving, listener, admin.Handler(promhttp.HandlerFor(c.metrics.Registry, promhttp.HandlerOpts{}), checks...))
 	})
 	group.Go(func() error {
 		defer stop()
@@ -62,6 +66,7 @@ func Worker(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
 		c.log.Info().Str("group", cfg.Kafka.Group).Int("merchants", len(c.accounts)).Msg("worker starts")
 		group.Go(func() error { c.followHolds(serving, held); return nil })
 		group.Go(func() error { keeper.Run(serving); return nil })
+		group.Go(func() error { delayed.run(serving); return nil })
 		close(started)
 		err := work.Run(ctx)
 		c.log.Info().Msg("worker drained")
@@ -73,19 +78,19 @@ func Worker(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
 // consumer wires bytes to verdicts: decode, Handler, verdict.
 func (c *core) consumer() (*consumer.Consumer, error) {
 	handler := &refund.Handler{
-		Accounts: c.accounts, Claims: c.store, Recorder: c.recorder, Schedule: c.schedule,
+		Accounts: c.accounts, Claims: heard{c.store, c}, Recorder: c.recorder, Schedule: c.schedule,
 		Lease: c.cfg.Worker.ClaimLease, ReviewAfter: c.cfg.Worker.ReviewAfter, Token: rand.Text,
 		Called: func(r refund.CallReport) {
-			c.metrics.call(r)
+			c.metrics.Call(r)
 			logCall(c.log, r)
 		},
 	}
-	r := &route{handler: handler, accounts: c.accounts, followUps: c.followUps(), schedule: c.schedule}
+	r := &route{handler: handler, accounts: c.accounts, followUps: c.followUps(), schedule: c.schedule, waited: c.metrics.Waited}
 	return consumer.New(c.kafka, c.producer, r, consumer.Config{
 		Panicked: r.panicked,
 		Group:    c.cfg.Kafka.Group, Topics: c.topics(), Delays: c.delays, MaxInFlight: c.cfg.Worker.MaxInFlight,
 		SessionTimeout: c.cfg.Kafka.SessionTimeout, DrainTimeout: c.cfg.Worker.DrainTimeout,
-		OnOutOfRange: consumer.OutOfRange(c.cfg.Kafka.OnOutOfRange), Log: c.log, Metrics: c.metrics.consumer(),
+		OnOutOfRange: consumer.OutOfRange(c.cfg.Kafka.OnOutOfRange), Log: c.log, Metrics: c.consumerMetrics(),
 	})
 }
 
@@ -105,7 +110,7 @@ func (c *core) keeper() *statuslog.Keeper {
 		Control:   c.control(),
 		FollowUps: c.followUps(), After: c.schedule.After,
 		Quiet: c.cfg.Worker.ClaimLease + c.cfg.Redis.FailoverGrace,
-		Every: keeperEvery, Logger: c.log,
+		Every: keeperEvery, Logger: c.log, Metrics: c.rebuildMetrics(),
 	})
 }
 

@@ -74,11 +74,8 @@ type Metrics struct {
 	Delayed func(Cause, time.Duration)
 	// InFlight is the number of works running now.
 	InFlight func(int)
-	// Lag is how many offsets of a partition are not committed, as of the last commit. On a delay topic most of them
-	// wait for their time: scale by Overdue there.
-	Lag func(topic string, partition int, offsets int64)
-	// Overdue is how long the oldest message of a delay topic's partition that could run has been due; 0 when none is.
-	Overdue func(topic string, partition int, late time.Duration)
+	// Trouble counts what failed at the brokers and is tried again: join, fetch, commit, write.
+	Trouble func(step string, err error)
 }
 
 // Writer is what the consumer needs of kafka.Producer: nil means that all records are acknowledged.
@@ -194,5 +191,6 @@ func (c *Consumer) joinFailed(err error) {
 	c.mu.Lock()
 	c.joinTrouble = err
 	c.mu.Unlock()
+	c.cfg.Metrics.trouble("join", err)
 	c.cfg.Log.Warn().Err(err).Msg("joining the group; trying again")
 }

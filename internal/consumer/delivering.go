@@ -152,6 +152,7 @@ func (d *delivering) writeFailed(v Verdict, err error) time.Duration {
 	d.failures++
 	d.setWaits(fmt.Sprintf("its verdict %q to be written: %v", v, err))
 	if d.session.works.Err() == nil {
+		d.session.c.cfg.Metrics.trouble("write", err)
 		d.part.alarm(fmt.Sprintf("offset %d cannot be written as %s, nothing is committed past it: %v", d.Offset, v, err), err)
 	}
 	return pause
@@ -160,6 +161,12 @@ func (d *delivering) writeFailed(v Verdict, err error) time.Duration {
 func (d *delivering) count(v Verdict) { d.session.c.cfg.Metrics.delivered(d.Topic, kindNames[v.kind]) }
 
 func (d *delivering) setWaits(why string) { d.waits.Store(&why) }
+
+func (m *Metrics) trouble(step string, err error) {
+	if m.Trouble != nil {
+		m.Trouble(step, err)
+	}
+}
 
 func (m *Metrics) delivered(topic, verdict string) {
 	if m.Delivered != nil {

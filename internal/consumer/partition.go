@@ -83,10 +83,9 @@ func (p *partition) feed(ctx context.Context) {
 
 // take waits until the record is due and fits, and hands it over. False when ctx ended first.
 func (p *partition) take(ctx context.Context, r kafka.Record) bool {
-	var due time.Time
+	// Nobody wrote it later than now: a writer's clock that is ahead must not hold up those behind it.
+	due := earlier(r.Time, time.Now()).Add(p.delay)
 	if p.delay > 0 {
-		// Nobody wrote it later than now: a writer's clock that is ahead must not hold up those behind it.
-		due = earlier(r.Time, time.Now()).Add(p.delay)
 		p.setNextDue(due)
 		defer p.setNextDue(time.Time{})
 		if !waitUntil(ctx, due) {
@@ -155,6 +154,7 @@ func (p *partition) readFailed(ctx context.Context, err error) bool {
 	if ctx.Err() != nil {
 		return false
 	}
+	p.session.c.cfg.Metrics.trouble("fetch", err)
 	var gone *kafka.OutOfRangeError
 	if !errors.As(err, &gone) {
 		p.setTrouble(err.Error())
@@ -211,22 +211,6 @@ func (p *partition) setNextDue(due time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.nextDue = due
-}
-
-// overdue is how long the oldest message that could run has been due.
-func (p *partition) overdue() time.Duration {
-	due := time.Time{}
-	if oldest, _, waiting := p.tracker.oldest(); waiting {
-		due = oldest.due
-	} else {
-		p.mu.Lock()
-		due = p.nextDue
-		p.mu.Unlock()
-	}
-	if due.IsZero() {
-		return 0
-	}
-	return max(0, time.Since(due))
 }
 
 func earlier(a, b time.Time) time.Time {

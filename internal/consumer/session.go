@@ -127,7 +127,6 @@ func (s *session) commit() (fenced bool) {
 			offsets[p.TopicPartition] = mark
 		}
 	}
-	s.measure(offsets)
 	if len(offsets) == 0 {
 		return false
 	}
@@ -138,9 +137,12 @@ func (s *session) commit() (fenced bool) {
 	case errors.Is(err, kafka.ErrFenced):
 		s.c.cfg.Log.Warn().Err(err).Msg("the partitions have gone to others")
 		return true
-	case err != nil && time.Since(s.lastAlarm) > alarmInterval/6:
-		s.lastAlarm = time.Now()
-		s.c.cfg.Log.Error().Err(err).Msg("offsets are not committed; trying again")
+	case err != nil:
+		s.c.cfg.Metrics.trouble("commit", err)
+		if time.Since(s.lastAlarm) > alarmInterval/6 {
+			s.lastAlarm = time.Now()
+			s.c.cfg.Log.Error().Err(err).Msg("offsets are not committed; trying again")
+		}
 	}
 	if !s.gen.SignOfLife().IsZero() {
 		select {
@@ -150,18 +152,6 @@ func (s *session) commit() (fenced bool) {
 		}
 	}
 	return false
-}
-
-func (s *session) measure(marks map[kafka.TopicPartition]int64) {
-	m := s.c.cfg.Metrics
-	for _, p := range s.partitions {
-		if mark, known := marks[p.TopicPartition]; known && m.Lag != nil {
-			m.Lag(p.Topic, p.Partition, max(0, p.end.Load()-mark))
-		}
-		if p.delay > 0 && m.Overdue != nil {
-			m.Overdue(p.Topic, p.Partition, p.overdue())
-		}
-	}
 }
 
 var errJoining = errors.New("joining the group: no partitions yet")

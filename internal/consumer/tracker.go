@@ -16,7 +16,7 @@ const (
 type place struct {
 	offset int64
 	size   int
-	due    time.Time // zero where a message was due when it was written
+	due    time.Time // since when it could run
 	done   bool
 }
 
@@ -109,6 +109,13 @@ func (t *tracker) changes() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.freed
+}
+
+// status is how many deliveries are not done, and where reading goes on (-1: not known yet).
+func (t *tracker) status() (open int, position int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.count, t.position
 }
 
 // watermark is the offset to commit: everything before it is done. False where nothing is known yet.
