@@ -15,6 +15,10 @@ type Options struct {
 	Whole bool
 	// Books: the payments of all gateways are given, complete. Only then is SUCCEEDED without a payment a lie.
 	Books bool
+	// Parts, above 1, has what is given kept in so many files of Dir (empty: the system's folder for such) and looked at
+	// one after another, so that memory holds one part of the refunds at a time. Close removes the files.
+	Parts int
+	Dir   string
 }
 
 // Place is where a record lies.
@@ -56,36 +60,44 @@ type Payment struct {
 // Checker gathers. It is not safe for concurrent use.
 type Checker struct {
 	options    Options
-	refunds    map[refund.Key]*state
+	book       book           // all that was given, unless it is kept in files
+	files      *spill         // one for each part of the refunds, or nil
 	unreadable map[Place]bool // true: has its dead letter
 	deadPlaces map[Place]struct{}
 	tally      Summary
 	seed       maphash.Seed
 	statuses   []refund.Status
 	currencies []refund.Currency
-	merchants  map[string]string // one copy of each name
+	merchants  names
 }
 
 // New makes a checker.
 func New(o Options) *Checker {
-	return &Checker{
-		options: o, refunds: map[refund.Key]*state{}, unreadable: map[Place]bool{}, deadPlaces: map[Place]struct{}{},
-		seed: maphash.MakeSeed(), merchants: map[string]string{},
+	c := &Checker{
+		options: o, book: book{}, unreadable: map[Place]bool{}, deadPlaces: map[Place]struct{}{},
+		seed: maphash.MakeSeed(), merchants: names{at: map[string]uint32{}},
 		tally: Summary{Final: map[refund.Status]int{}, Open: map[refund.Status]int{}, DeadLetters: map[refund.Reason]int{}},
 	}
+	if o.Parts > 1 {
+		c.files = newSpill(o.Dir, o.Parts)
+	}
+	return c
 }
+
+// Err is the first trouble with the files, such as a full disk: what Report says then is worth nothing. Without
+// Options.Parts it is nil.
+func (c *Checker) Err() error { return c.files.failed() }
+
+// Close removes the files. Without Options.Parts there is nothing to close.
+func (c *Checker) Close() { c.files.close() }
 
 // Request takes a record of the request topic that could be read.
 func (c *Checker) Request(r Request) {
 	c.tally.Requests++
-	s := c.state(r.Key)
-	content := c.hash(r.Content())
-	if !slices.Contains(s.asked, content) {
-		s.asked = append(s.asked, content)
-	}
-	if !s.known() {
-		c.remember(s, r.Request, r.Order)
-	}
+	c.take(fact{
+		kind: asked, key: r.Key, order: r.Order, content: c.hash(r.Content()),
+		amount: r.Amount.Minor, total: r.OrderAmount.Minor, currency: intern(&c.currencies, r.Amount.Currency),
+	})
 }
 
 // Unreadable takes a record of the request topic that is no valid request, and that the group has taken: it must have a
@@ -97,33 +109,29 @@ func (c *Checker) Unreadable(at Place) {
 }
 
 // Queued says that a message of this refund still waits: unread on the request topic, or on a delay topic.
-func (c *Checker) Queued(key refund.Key) { c.state(key).queued = true }
+func (c *Checker) Queued(key refund.Key) { c.take(fact{kind: waits, key: key}) }
 
 // Status takes a record of the status topic.
 func (c *Checker) Status(st Status) {
 	c.tally.Statuses++
 	rec, last := st.Record, st.Record.Last
-	s := c.state(rec.Key())
-	s.place(int32(st.Place.Partition), last.Sequence)
-	if !s.add(event{sequence: last.Sequence, digest: maphash.Bytes(c.seed, st.Body), status: c.status(last.Status), flags: flagsOf(last)}) {
-		s.rewritten = append(s.rewritten, last.Sequence)
+	f := fact{
+		kind: said, key: rec.Key(), order: rec.Order,
+		amount: rec.Request.Amount.Minor, total: rec.Request.OrderAmount.Minor, currency: intern(&c.currencies, rec.Request.Amount.Currency),
+		event:     event{sequence: last.Sequence, digest: maphash.Bytes(c.seed, st.Body), status: intern(&c.statuses, last.Status), flags: flagsOf(last)},
+		partition: int32(st.Place.Partition),
 	}
 	if last.Matched {
-		content := c.hash(rec.Request.Content())
-		s.changed = s.changed || s.said != 0 && s.said != content
-		s.said = content
+		f.content = c.hash(rec.Request.Content())
 	}
-	if last.Sequence == s.high {
-		c.remember(s, rec.Request, rec.Order)
-	}
+	c.take(f)
 }
 
 // DeadLetter takes a record of the dead-letter topic.
 func (c *Checker) DeadLetter(d DeadLetter) {
 	c.tally.DeadLetters[d.Reason]++
 	if d.Request.RefundNo != "" {
-		s := c.state(d.Request.Key)
-		s.dead = append(s.dead, c.hash(d.Request.Content()))
+		c.take(fact{kind: buried, key: d.Request.Key, content: c.hash(d.Request.Content())})
 	}
 	if _, there := c.unreadable[d.Origin]; there {
 		c.unreadable[d.Origin] = true
@@ -135,43 +143,28 @@ func (c *Checker) DeadLetter(d DeadLetter) {
 // Payment takes an entry of a gateway's books.
 func (c *Checker) Payment(p Payment) {
 	c.tally.Payments++
-	s := c.state(refund.Key{Merchant: p.Merchant, RefundNo: p.RefundNo})
-	s.standing += p.Minor
-	if p.Minor > 0 {
-		s.paid++
-		s.lastPaid = p.Minor
-		s.ourMoney = s.ourMoney || !p.Foreign
+	kind := paid
+	if p.Foreign {
+		kind = paidForeign
 	}
-	if s.order == "" {
-		s.order = strings.Clone(p.Order)
-	}
+	c.take(fact{kind: kind, key: refund.Key{Merchant: p.Merchant, RefundNo: p.RefundNo}, order: p.Order, amount: p.Minor})
 }
 
-// state finds or begins a refund's. Nothing of it keeps a caller's buffer alive.
-func (c *Checker) state(key refund.Key) *state {
-	if s, ok := c.refunds[key]; ok {
-		return s
+// take keeps a fact: in the book, or in its refund's file.
+func (c *Checker) take(f fact) {
+	merchant := c.merchants.number(f.key.Merchant)
+	if c.files == nil {
+		f.key.Merchant = c.merchants.list[merchant] // one copy of each name
+		c.book.apply(f)
+		return
 	}
-	merchant, ok := c.merchants[key.Merchant]
-	if !ok {
-		merchant = strings.Clone(key.Merchant)
-		c.merchants[merchant] = merchant
-	}
-	s := &state{}
-	c.refunds[refund.Key{Merchant: merchant, RefundNo: strings.Clone(key.RefundNo)}] = s
-	return s
+	c.files.put(c.part(f.key.Merchant, f.key.RefundNo), merchant, f)
 }
 
-// remember keeps what a refund is about: a status's word counts before a request's.
-func (c *Checker) remember(s *state, r refund.Request, order string) {
-	s.amount, s.total = r.Amount.Minor, r.OrderAmount.Minor
-	s.currency = intern(&c.currencies, r.Amount.Currency)
-	if order != "" && order != s.order {
-		s.order = strings.Clone(order)
-	}
+// part is the file that a refund, or an order, belongs to.
+func (c *Checker) part(merchant, name string) int {
+	return int(maphash.Comparable(c.seed, refund.Key{Merchant: merchant, RefundNo: name}) % uint64(c.options.Parts))
 }
-
-func (c *Checker) status(st refund.Status) uint16 { return intern(&c.statuses, st) }
 
 // hash of a content; never 0, which stands for none.
 func (c *Checker) hash(content string) uint64 { return maphash.String(c.seed, content) | 1 }
@@ -184,4 +177,20 @@ func intern[T comparable](table *[]T, word T) uint16 {
 		*table = append(*table, word)
 	}
 	return uint16(at)
+}
+
+// names are numbered in the order in which they come.
+type names struct {
+	list []string
+	at   map[string]uint32
+}
+
+func (n *names) number(name string) uint32 {
+	at, there := n.at[name]
+	if !there {
+		at = uint32(len(n.list))
+		name = strings.Clone(name)
+		n.list, n.at[name] = append(n.list, name), at
+	}
+	return at
 }

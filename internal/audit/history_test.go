@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/refundworker/refundworker/internal/refund"
@@ -56,15 +57,32 @@ var feeds = []func(*history, *Checker){
 	},
 }
 
+// audit judges it, in memory and in files, which must be the same.
 func (h *history) audit(order ...int) Report {
-	c := New(h.options)
 	if order == nil {
 		order = []int{0, 1, 2, 3, 4, 5}
 	}
-	for _, i := range order {
-		feeds[i](h, c)
+	reports := []Report{}
+	for _, parts := range []int{0, 3} {
+		options := h.options
+		options.Parts = parts
+		c := New(options)
+		for n, i := range order {
+			feeds[i](h, c)
+			if n == 2 {
+				c.Report() // in between, which changes nothing
+			}
+		}
+		reports = append(reports, c.Report())
+		if err := c.Err(); err != nil {
+			panic(err)
+		}
+		c.Close()
 	}
-	return c.Report()
+	if !reflect.DeepEqual(reports[0], reports[1]) {
+		panic(fmt.Sprintf("in memory\n%s\nin files\n%s", reports[0], reports[1]))
+	}
+	return reports[0]
 }
 
 // ask makes a request of an order's total of 10.00.

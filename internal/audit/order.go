@@ -21,19 +21,49 @@ type sums struct {
 	unpinned     bool
 }
 
-// orders is promise 3. First all orders are summed up, then the refunds of those that are broken are named.
-func (c *Checker) orders(found *[]Finding) {
-	all := map[orderName]*sums{}
-	for key, s := range c.refunds {
-		ch := check{Checker: c, state: s, key: key}
-		if succeeded := ch.now() == refund.StatusSucceeded; s.order != "" && (succeeded || s.standing > 0) {
-			name := orderName{key.Merchant, s.order}
-			if all[name] == nil {
-				all[name] = &sums{}
-			}
-			all[name].add(s, succeeded)
-		}
+// What a share says of its refund, beside the amounts.
+const (
+	succeeds flags = 1 << iota
+	isOurs
+	paidByUs
+)
+
+// share is what a refund adds to its order's sums; false where that is nothing.
+func (c check) share() (fact, bool) {
+	succeeded := c.now() == refund.StatusSucceeded
+	if c.order == "" || !succeeded && c.standing <= 0 {
+		return fact{}, false
 	}
+	f := fact{kind: shares, key: c.key, order: c.order, amount: c.amount, total: c.total, standing: c.standing, currency: c.currency}
+	if succeeded {
+		f.event.flags |= succeeds
+	}
+	if c.ours() {
+		f.event.flags |= isOurs
+	}
+	if c.ourMoney {
+		f.event.flags |= paidByUs
+	}
+	return f, true
+}
+
+// ours: it was known here by its request before any callback told of it.
+func (s *state) ours() bool {
+	events := s.sorted()
+	return len(events) > 0 && events[0].is(matched) || len(events) == 0 && len(s.asked) > 0
+}
+
+// orders is promise 3 for the orders whose shares are shown, which is done twice: first all orders are summed up, then
+// the refunds of those that are broken are named.
+func (c *Checker) orders(found *[]Finding, show func(each func(fact))) {
+	all := map[orderName]*sums{}
+	show(func(f fact) {
+		name := orderName{f.key.Merchant, f.order}
+		if all[name] == nil {
+			all[name] = &sums{}
+		}
+		all[name].add(f)
+	})
 	broken := map[orderName][]refund.Key{}
 	for name, o := range all {
 		if o.unpinned || o.total > 0 && max(o.all, o.booked) > o.total {
@@ -43,45 +73,42 @@ func (c *Checker) orders(found *[]Finding) {
 	if len(broken) == 0 {
 		return
 	}
-	for key, s := range c.refunds {
-		name := orderName{key.Merchant, s.order}
+	show(func(f fact) {
+		name := orderName{f.key.Merchant, f.order}
 		if members, is := broken[name]; is {
-			broken[name] = append(members, key)
+			broken[name] = append(members, f.key)
 		}
-	}
+	})
 	for name, members := range broken {
+		if len(members) == 0 {
+			continue // the files failed
+		}
 		slices.SortFunc(members, func(a, b refund.Key) int { return strings.Compare(a.RefundNo, b.RefundNo) })
 		c.judge(found, name, all[name], members)
 	}
 }
 
-func (o *sums) add(s *state, succeeded bool) {
-	if s.total > 0 {
-		o.unpinned = o.unpinned || o.told && (o.total != s.total || o.currency != s.currency)
-		if !o.told || s.total < o.total || s.total == o.total && s.currency < o.currency {
-			o.total, o.currency = s.total, s.currency
+func (o *sums) add(f fact) {
+	if f.total > 0 {
+		o.unpinned = o.unpinned || o.told && (o.total != f.total || o.currency != f.currency)
+		if !o.told || f.total < o.total || f.total == o.total && f.currency < o.currency {
+			o.total, o.currency = f.total, f.currency
 		}
 		o.told = true
 	}
-	ours := s.ours()
-	if succeeded {
-		o.all += s.amount
+	ours := f.event.is(isOurs)
+	if f.event.is(succeeds) {
+		o.all += f.amount
 		if ours {
-			o.ours += s.amount
+			o.ours += f.amount
 		}
 	}
-	if s.standing > 0 {
-		o.booked += s.standing
-		if ours && s.ourMoney {
-			o.paid += s.standing
+	if f.standing > 0 {
+		o.booked += f.standing
+		if ours && f.event.is(paidByUs) {
+			o.paid += f.standing
 		}
 	}
-}
-
-// ours: it was known here by its request before any callback told of it.
-func (s *state) ours() bool {
-	events := s.sorted()
-	return len(events) > 0 && events[0].is(matched) || len(events) == 0 && len(s.asked) > 0
 }
 
 func (c *Checker) judge(found *[]Finding, name orderName, o *sums, members []refund.Key) {

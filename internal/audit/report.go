@@ -52,18 +52,17 @@ func (r Report) Stale() (keys []refund.Key) {
 	return keys
 }
 
-// Report judges what was given so far. It may be asked again after more.
+// Report judges what was given so far. It may be asked again after more. Where what was given is kept in files, see
+// Err.
 func (c *Checker) Report() Report {
 	r := Report{Summary: c.tally}
 	r.Final, r.Open, r.DeadLetters = maps.Clone(c.tally.Final), maps.Clone(c.tally.Open), maps.Clone(c.tally.DeadLetters)
-	for key, s := range c.refunds {
-		ch := check{Checker: c, state: s, key: key, found: &r.Findings}
-		ch.kept()
-		ch.forward()
-		ch.once()
-		r.count(ch)
+	if c.files == nil {
+		c.refunds(&r, c.book)
+		c.orders(&r.Findings, func(each func(fact)) { c.shares(c.book, each) })
+	} else {
+		c.parts(&r)
 	}
-	c.orders(&r.Findings)
 	for at, dead := range c.unreadable {
 		if !dead {
 			r.Findings = append(r.Findings, Finding{Kind: Lost, Words: fmt.Sprintf("record %s/%d/%d is no valid request and has no dead letter", at.Topic, at.Partition, at.Offset)})
@@ -74,6 +73,47 @@ func (c *Checker) Report() Report {
 		r.Broken[f.Kind.Promise()]++
 	}
 	return r
+}
+
+// refunds judges those of a book, each by itself.
+func (c *Checker) refunds(r *Report, b book) {
+	for key, s := range b {
+		ch := check{Checker: c, state: s, key: key, found: &r.Findings}
+		ch.kept()
+		ch.forward()
+		ch.once()
+		r.count(ch)
+	}
+}
+
+// shares shows what the refunds of a book add to their orders.
+func (c *Checker) shares(b book, each func(fact)) {
+	for key, s := range b {
+		if f, some := (check{Checker: c, state: s, key: key}).share(); some {
+			each(f)
+		}
+	}
+}
+
+// parts judges one part of the refunds after another, and then one part of the orders after another: a refund lies in
+// its number's file, and what it adds to its order in that order's.
+func (c *Checker) parts(r *Report) {
+	orders := newSpill(c.options.Dir, c.options.Parts)
+	defer orders.close()
+	for part := range c.options.Parts {
+		b := book{}
+		c.files.each(part, c.merchants.list, b.apply)
+		c.refunds(r, b)
+		c.shares(b, func(f fact) {
+			orders.put(c.part(f.key.Merchant, f.order), c.merchants.number(f.key.Merchant), f)
+		})
+	}
+	for part := range c.options.Parts {
+		c.orders(&r.Findings, func(each func(fact)) { orders.each(part, c.merchants.list, each) })
+	}
+	if c.files.err == nil {
+		c.files.err = orders.failed()
+	}
 }
 
 func (r *Report) count(c check) {

@@ -19,6 +19,8 @@ type auditing struct {
 	columns                      map[string]string
 	whole, complete, mend        bool
 	negative                     bool
+	memory                       int // MB
+	temp                         string
 
 	from, to time.Time
 }
@@ -34,8 +36,11 @@ queue; money moved twice, unannounced, denied, or never; an order refunded beyon
 its total; statuses that move backwards.
 
 With --since and --until the requests of that time are judged; statuses are read
-whole, as an order's total may rest on old ones. It needs some 450 bytes of memory
-a refund: with many millions audit the merchants in turn (--merchant).
+whole, as an order's total may rest on old ones.
+
+It takes --memory and no more: refunds that do not fit are looked at in parts, which
+lie in files until then, some 350 MB a million refunds. 256 MB are enough for 60
+million refunds.
 
 Books: --ledger takes JSON lines as gateway-sim's /ledger has them, from a file or
 an address, and holds them for complete: SUCCEEDED without a payment is a breach.
@@ -66,10 +71,13 @@ Exit code 0: all promises kept (notes may be there); 1: one is broken.`,
 	f.StringToStringVar(&a.columns, "column", nil, "`NAME=COLUMN` of settlements: merchant, refund_no, order or amount")
 	f.BoolVar(&a.complete, "complete", false, "the settlements hold every payment")
 	f.BoolVar(&a.negative, "negative", false, "the settlements list refunds as negative amounts")
+	f.IntVar(&a.memory, "memory", 256, "`MB` of memory that may be taken")
+	f.StringVar(&a.temp, "temp", "", "`FOLDER` for what does not fit into memory (default: the system's, or TMPDIR)")
 	f.StringVar(&a.html, "html", "", "also write one self-contained page to `FILE`")
 	f.BoolVar(&a.mend, "mend", false, "publish the newest event of each stale key again")
 	fatal(c.MarkFlagFilename("html", "html"))
 	fatal(c.MarkFlagFilename("settlement", "csv"))
+	fatal(c.MarkFlagDirname("temp"))
 	return c
 }
 
@@ -88,6 +96,8 @@ func (r *run) audit(ctx context.Context, a auditing) (err error) {
 	switch {
 	case !a.from.Before(a.to):
 		return usage("--since is not before --until")
+	case a.memory < 2*auditOwnMB:
+		return usage("--memory %d: want %d at least", a.memory, 2*auditOwnMB)
 	case a.whole && (a.since != "" || a.until != ""):
 		return usage("--whole contradicts --since and --until")
 	}

@@ -10,64 +10,100 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/refundworker/refundworker/internal/audit"
 	"github.com/refundworker/refundworker/internal/refund"
 )
 
-// payments feeds the books.
+// payments feeds the books, line by line: they may be larger than memory.
 func (a *auditRead) payments(ctx context.Context) error {
-	for _, name := range a.ledgers {
-		text, err := a.fetch(ctx, name)
-		if err != nil {
-			return err
-		}
-		if err := a.ledger(text); err != nil {
-			return usage("%s: %w", name, err)
-		}
-	}
-	for _, name := range a.settlements {
-		text, err := a.run.readFile(name)
-		if err != nil {
-			return err
-		}
-		if err := a.settlement(text); err != nil {
-			return usage("%s: %w", name, err)
+	for _, books := range []struct {
+		names []string
+		take  func(io.Reader) error
+	}{{a.ledgers, a.ledger}, {a.settlements, a.settlement}} {
+		for _, name := range books.names {
+			text, err := a.open(ctx, name)
+			if err != nil {
+				return err
+			}
+			err = books.take(text)
+			text.Close()
+			if err != nil && ctx.Err() == nil {
+				err = usage("%s: %w", name, err)
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// fetch reads a file or an address.
-func (a *auditRead) fetch(ctx context.Context, name string) ([]byte, error) {
-	if !strings.HasPrefix(name, "http://") && !strings.HasPrefix(name, "https://") {
-		return a.run.readFile(name)
+// open reads a file, or an address, which must not be silent for longer than the
+// timeout.
+func (a *auditRead) open(ctx context.Context, name string) (io.ReadCloser, error) {
+	switch {
+	case name == "-":
+		return io.NopCloser(a.run.In), nil
+	case !strings.HasPrefix(name, "http://") && !strings.HasPrefix(name, "https://"):
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, usage("%w", err)
+		}
+		return f, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.run.timeout)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	silent := time.AfterFunc(a.run.timeout, func() { cancel(fmt.Errorf("nothing came for %s", a.run.timeout)) })
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, name, nil)
 	if err != nil {
 		return nil, usage("%w", err)
 	}
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return nil, usage("%w", err)
+		silent.Stop()
+		return nil, usage("%w", errors.Join(err, context.Cause(ctx)))
 	}
-	defer answer.Body.Close()
+	body := &talking{ReadCloser: answer.Body, ctx: ctx, silent: silent, most: a.run.timeout}
 	if answer.StatusCode != http.StatusOK {
+		body.Close()
 		return nil, usage("%s answers %s", name, answer.Status)
 	}
-	return io.ReadAll(answer.Body)
+	return body, nil
+}
+
+// talking is a body that is given up when nothing comes of it for too long.
+type talking struct {
+	io.ReadCloser
+	ctx    context.Context
+	silent *time.Timer
+	most   time.Duration
+}
+
+func (t *talking) Read(p []byte) (int, error) {
+	n, err := t.ReadCloser.Read(p)
+	t.silent.Reset(t.most)
+	if cause := context.Cause(t.ctx); cause != nil {
+		err = cause
+	}
+	return n, err
+}
+
+func (t *talking) Close() error {
+	t.silent.Stop()
+	return t.ReadCloser.Close()
 }
 
 // ledger takes JSON lines {provider, merchant, order, refund_no, amount}: amounts in
 // minor units, merchants by our name or by the gateway's.
-func (a *auditRead) ledger(text []byte) error {
+func (a *auditRead) ledger(text io.Reader) error {
 	names := a.system.namesAtGateways()
 	number := 0
-	for s := bufio.NewScanner(bytes.NewReader(text)); s.Scan(); {
+	s := bufio.NewScanner(text)
+	for s.Scan() {
 		number++
 		if len(bytes.TrimSpace(s.Bytes())) == 0 {
 			continue
@@ -94,6 +130,9 @@ func (a *auditRead) ledger(text []byte) error {
 			return fmt.Errorf("line %d: %w", number, err)
 		}
 	}
+	if s.Err() != nil { // the rest was not read
+		return fmt.Errorf("line %d: %w", number+1, s.Err())
+	}
 	return nil
 }
 
@@ -119,13 +158,18 @@ func (a *auditRead) payment(p audit.Payment) error {
 }
 
 // settlement takes CSV with a header; columns say what the file calls ours.
-func (a *auditRead) settlement(text []byte) error {
-	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
-	c := csv.NewReader(bytes.NewReader(text))
+func (a *auditRead) settlement(text io.Reader) error {
+	whole := bufio.NewReader(text)
+	if mark, err := whole.Peek(3); err == nil && string(mark) == "\xef\xbb\xbf" {
+		_, _ = whole.Discard(len(mark))
+	}
+	c := csv.NewReader(whole)
+	c.ReuseRecord = true
 	header, err := c.Read()
 	if err != nil {
 		return fmt.Errorf("the header: %w", err)
 	}
+	header = slices.Clone(header)
 	at := map[string]int{}
 	for _, ours := range []string{"merchant", "refund_no", "order", "amount"} {
 		theirs := ours

@@ -2,7 +2,16 @@ package ctl
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/refundworker/refundworker/internal/audit"
 	"github.com/refundworker/refundworker/internal/consumer"
@@ -16,16 +25,20 @@ import (
 // the group has taken, the books, dead letters, what waits, requests, statuses.
 type auditRead struct {
 	auditing
-	run        *run
-	system     *system
+	run     *run
+	system  *system
+	taken   map[string]map[int]int64
+	records int64                      // that there are to be read
+	read    atomic.Int64               // of them
+	books   string                     // none, partial or complete
+	only    func(refundNo string) bool // nil: all payments
+
+	mu         sync.Mutex // of what follows: records are decoded side by side
 	checker    *audit.Checker
-	taken      map[string]map[int]int64
 	unreadable int
-	books      string                     // none, partial or complete
-	only       func(refundNo string) bool // nil: all payments
 }
 
-func (a *auditRead) all(ctx context.Context) (audit.Report, error) {
+func (a *auditRead) all(ctx context.Context) (report audit.Report, err error) {
 	a.books = "none"
 	switch {
 	case len(a.ledgers) > 0 && len(a.settlements) == 0, len(a.ledgers)+len(a.settlements) > 0 && a.complete:
@@ -33,14 +46,82 @@ func (a *auditRead) all(ctx context.Context) (audit.Report, error) {
 	case len(a.ledgers)+len(a.settlements) > 0:
 		a.books = "partial"
 	}
-	a.checker = audit.New(audit.Options{Whole: a.whole, Books: a.books == "complete"})
+	parts, err := a.size(ctx)
+	if err != nil {
+		return report, err
+	}
+	a.checker = audit.New(audit.Options{Whole: a.whole, Books: a.books == "complete", Parts: parts, Dir: a.temp})
+	defer a.checker.Close()
+	defer a.memoryOf()()
 	for _, step := range []func(context.Context) error{a.committed, a.payments, a.letters, a.delays, a.requests, a.statuses} {
-		if err := step(ctx); err != nil {
-			return audit.Report{}, err
+		err := step(ctx)
+		if failed := a.checker.Err(); failed != nil {
+			err = usage("%w: --temp says where", failed)
+		}
+		if err != nil {
+			return report, err
 		}
 	}
-	return a.checker.Report(), nil
+	report = a.checker.Report()
+	if err := a.checker.Err(); err != nil {
+		return report, usage("%w: --temp says where", err)
+	}
+	return report, ctx.Err()
 }
+
+// What an audit needs in memory: for its own, and for each refund that is looked at
+// at a time with half as much again, so that the garbage collector finds something
+// when it looks. On disk a refund has some three records.
+const (
+	auditOwnMB      = 96
+	auditRefund     = audit.RefundBytes * 3 / 2
+	auditRefundFile = 350
+)
+
+// memoryOf has the garbage collector look only when the memory that is allowed is
+// nearly used up, until it is called off.
+func (a *auditRead) memoryOf() (off func()) {
+	limit, percent := debug.SetMemoryLimit(int64(a.memory)<<20), debug.SetGCPercent(-1)
+	return func() {
+		debug.SetMemoryLimit(limit)
+		debug.SetGCPercent(percent)
+	}
+}
+
+// size answers in how many parts the refunds are to be looked at, so that each fits
+// into the memory that is allowed.
+func (a *auditRead) size(ctx context.Context) (parts int, err error) {
+	var most int64 // refunds there can be
+	for _, topic := range append([]string{a.system.Topics.Requests, a.system.Topics.Status, a.system.Topics.DeadLetters}, a.system.delayTopics()...) {
+		spans, err := a.system.Kafka.Spans(ctx, topic)
+		if err != nil {
+			return 0, err
+		}
+		var there int64
+		for _, s := range spans {
+			there += s.End - s.First
+		}
+		a.records += there
+		most = max(most, there)
+	}
+	room := int64(a.memory-auditOwnMB) << 20
+	parts = int((most*auditRefund + room - 1) / room)
+	if parts > mostParts {
+		return 0, usage("%d refunds at most are too many for --memory %d: want %d, or one --merchant after another", most, a.memory, auditOwnMB+most*auditRefund/mostParts>>20+1)
+	}
+	if parts > 1 && a.run.ErrTerminal {
+		folder := a.temp
+		if folder == "" {
+			folder = os.TempDir()
+		}
+		fmt.Fprintf(a.run.Err, "%d records, of %d refunds at most: looked at in %d parts, with %d MB of memory and up to %d MB of files in %s\n",
+			a.records, most, parts, a.memory, most*auditRefundFile>>20+1, folder)
+	}
+	return parts, nil
+}
+
+// mostParts bounds the open files.
+const mostParts = 400
 
 // judged says whether a merchant's refunds are looked at.
 func (a *auditRead) judged(merchant string) bool { return a.merchant == "" || a.merchant == merchant }
@@ -57,18 +138,51 @@ func (a *auditRead) committed(ctx context.Context) error {
 	return nil
 }
 
-// scan reads a topic and shows how far it is.
-func (a *auditRead) scan(ctx context.Context, topic string, from kafka.From, each func(kafka.Record) error) error {
+// scan reads a topic and shows how far it is. Records are decoded on all processors,
+// those of one partition one after another; what each tells the checker it tells
+// within told.
+func (a *auditRead) scan(ctx context.Context, topic string, from kafka.From, each func(kafka.Record)) error {
 	progress := a.run.progress()
 	defer progress.Clear()
-	read := 0
+	var decoding errgroup.Group
+	lanes := make([]chan []kafka.Record, runtime.GOMAXPROCS(0))
+	waiting := make([][]kafka.Record, len(lanes))
+	for i := range lanes {
+		lanes[i] = make(chan []kafka.Record, 2)
+		decoding.Go(func() error {
+			for records := range lanes[i] {
+				for _, r := range records {
+					each(r)
+				}
+				progress.Show("audit: %d of %d records, now %s", a.read.Add(int64(len(records))), a.records, topic)
+			}
+			return nil
+		})
+	}
 	_, err := a.system.Kafka.Scan(ctx, topic, from, func(r kafka.Record) error {
-		if read++; read%1000 == 0 {
-			progress.Show("audit: %d records of %s", read, topic)
+		lane := r.Partition % len(lanes)
+		if waiting[lane] = append(waiting[lane], r); len(waiting[lane]) == decodeTogether {
+			lanes[lane] <- waiting[lane]
+			waiting[lane] = make([]kafka.Record, 0, decodeTogether)
 		}
-		return each(r)
+		return a.checker.Err()
 	})
+	for i, lane := range lanes {
+		lane <- waiting[i]
+		close(lane)
+	}
+	_ = decoding.Wait() // has no error
 	return err
+}
+
+// decodeTogether is how many records are handed over at once.
+const decodeTogether = 250
+
+// told calls tell while nobody else tells the checker anything.
+func (a *auditRead) told(tell func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	tell()
 }
 
 // window begins where the time begins; a record's timestamp is never before it was
@@ -81,27 +195,27 @@ func (a *auditRead) window() kafka.From {
 }
 
 func (a *auditRead) letters(ctx context.Context) error {
-	return a.scan(ctx, a.system.Topics.DeadLetters, a.window(), func(r kafka.Record) error {
+	return a.scan(ctx, a.system.Topics.DeadLetters, a.window(), func(r kafka.Record) {
 		letter := consumer.ReadDeadLetter(r.Headers)
 		request, _ := events.DecodeFollowUp(r.Value, events.As[events.Header](r.Headers)) // zero where it is no request
 		if request.Merchant != "" && !a.judged(request.Merchant) {
-			return nil
+			return
 		}
-		a.checker.DeadLetter(audit.DeadLetter{
-			Origin: audit.Place{Topic: letter.Topic, Partition: letter.Partition, Offset: letter.Offset},
-			Reason: refund.Reason(letter.Reason), Request: request,
+		a.told(func() {
+			a.checker.DeadLetter(audit.DeadLetter{
+				Origin: audit.Place{Topic: letter.Topic, Partition: letter.Partition, Offset: letter.Offset},
+				Reason: refund.Reason(letter.Reason), Request: request,
+			})
 		})
-		return nil
 	})
 }
 
 func (a *auditRead) delays(ctx context.Context) error {
 	for _, topic := range a.system.delayTopics() {
-		err := a.scan(ctx, topic, kafka.FromOffsets(a.taken[topic]), func(r kafka.Record) error {
+		err := a.scan(ctx, topic, kafka.FromOffsets(a.taken[topic]), func(r kafka.Record) {
 			if request, err := events.DecodeFollowUp(r.Value, events.As[events.Header](r.Headers)); err == nil && a.judged(request.Merchant) {
-				a.checker.Queued(request.Key)
+				a.told(func() { a.checker.Queued(request.Key) })
 			}
-			return nil
 		})
 		if err != nil {
 			return err
@@ -112,68 +226,51 @@ func (a *auditRead) delays(ctx context.Context) error {
 
 func (a *auditRead) requests(ctx context.Context) error {
 	topic := a.system.Topics.Requests
-	return a.scan(ctx, topic, a.window(), func(r kafka.Record) error {
+	return a.scan(ctx, topic, a.window(), func(r kafka.Record) {
 		if !r.Time.Before(a.to) || r.Time.Before(a.from.Truncate(time.Millisecond)) {
-			return nil
+			return
 		}
 		waits := r.Offset >= a.taken[topic][r.Partition]
 		request, err := events.DecodeRequest(r.Value, events.As[events.Header](r.Headers))
 		if err != nil {
 			if !waits && a.merchant == "" {
-				a.checker.Unreadable(audit.Place{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset})
+				a.told(func() { a.checker.Unreadable(audit.Place{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}) })
 			}
-			return nil
+			return
 		}
 		if !a.judged(request.Merchant) {
-			return nil
+			return
 		}
 		asked := audit.Request{Request: request}
 		if account, ok := a.system.Accounts[request.Merchant]; ok {
 			asked.Order = account.Gateway.Order(request)
 		}
-		a.checker.Request(asked)
-		if waits {
-			a.checker.Queued(request.Key)
-		}
-		return nil
+		a.told(func() {
+			a.checker.Request(asked)
+			if waits {
+				a.checker.Queued(request.Key)
+			}
+		})
 	})
 }
 
 // statuses are read whole: an order's total may rest on old ones. Of a refund that
 // was requested before the window nothing is asked but that.
 func (a *auditRead) statuses(ctx context.Context) error {
-	log := &statuslog.Log{Reader: reading{a}, Topic: a.system.Topics.Status}
-	return log.Scan(ctx, kafka.FromFirst(), func(e statuslog.Entry) error {
-		if e.Value == nil || e.Err == nil && !a.judged(e.Status.Merchant) {
-			return nil
+	return a.scan(ctx, a.system.Topics.Status, kafka.FromFirst(), func(r kafka.Record) {
+		if merchant, _, _ := strings.Cut(string(r.Key), "/"); r.Value == nil || !a.judged(merchant) {
+			return
 		}
-		rec, err := e.Restore()
-		if err != nil {
-			a.unreadable++
-			return nil
-		}
-		a.checker.Status(audit.Status{
-			Place:  audit.Place{Topic: e.Topic, Partition: e.Partition, Offset: e.Offset},
-			Record: rec, Body: e.Value,
+		rec, err := statuslog.Entry{Record: r}.Restore()
+		a.told(func() {
+			if err != nil {
+				a.unreadable++
+				return
+			}
+			a.checker.Status(audit.Status{
+				Place:  audit.Place{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset},
+				Record: rec, Body: r.Value,
+			})
 		})
-		return nil
 	})
-}
-
-// reading is the system's Kafka with a progress line.
-type reading struct{ *auditRead }
-
-// Scan implements statuslog.Reader.
-func (a reading) Scan(ctx context.Context, topic string, from kafka.From, each func(kafka.Record) error) (map[int]int64, error) {
-	return nil, a.scan(ctx, topic, from, each)
-}
-
-// Tail implements statuslog.Reader.
-func (a reading) Tail(ctx context.Context, topic string, from kafka.From, each func(kafka.Record) error) error {
-	return a.system.Kafka.Tail(ctx, topic, from, each)
-}
-
-// Spans implements statuslog.Reader.
-func (a reading) Spans(ctx context.Context, topic string) ([]kafka.Span, error) {
-	return a.system.Kafka.Spans(ctx, topic)
 }

@@ -17,7 +17,7 @@ func TestReplay(t *testing.T) {
 	dir := t.TempDir()
 	replay := func(args ...string) (answer, load.Result) {
 		t.Helper()
-		a := w.run(t, append([]string{"replay", "--duration", "2s", "--drain", "10s", "--ledger", ledger}, args...)...)
+		a := w.run(t, append([]string{"replay", "--duration", "2s", "--drain", "30s", "--ledger", ledger}, args...)...)
 		var result load.Result
 		if a.out != "" {
 			if err := json.Unmarshal([]byte(a.out), &result); err != nil {
@@ -27,7 +27,7 @@ func TestReplay(t *testing.T) {
 		return a, result
 	}
 	t.Run("samples", func(t *testing.T) {
-		a, got := replay("--sample", "--merchant", "S0003469", "--rate", "50", "--ramp-to", "100", "--threshold", "p99<5s,lost==0,succeeded==150,broken==0",
+		a, got := replay("--sample", "--merchant", "S0003469", "--rate", "50", "--ramp-to", "100", "--threshold", "p99<1m,lost==0,succeeded==150,broken==0",
 			"--html", filepath.Join(dir, "load.html"), "--hgrm", filepath.Join(dir, "load.hgrm"))
 		a.want(t, ExitDone)
 		if got.Sent != 150 || got.Ended["SUCCEEDED"] != 150 || got.Open != 0 || !got.AuditOK || len(got.Thresholds) != 4 || got.Latency.P50 <= 0 || len(got.Seconds1) != 2 {
