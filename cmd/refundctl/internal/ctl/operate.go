@@ -83,6 +83,7 @@ type operated struct {
 	Status   string `json:"status"`
 	Sequence int64  `json:"sequence"`
 	Changed  bool   `json:"changed"`
+	Gateway  string `json:"gateway,omitempty"` // what it says, where it was asked
 	Words    string `json:"words"`
 }
 
@@ -92,6 +93,7 @@ func (r *run) showOperated(o operated) error {
 	}
 	return out.Block(r.Out, []out.Line{
 		{Name: "refund", Words: o.RefundNo + " of " + o.Merchant},
+		{Name: "gateway", Words: o.Gateway},
 		{Name: "before", Words: o.Before},
 		{Name: "now", Words: fmt.Sprintf("%s, sequence %d", o.Status, o.Sequence)},
 		{Name: "", Words: o.Words},

@@ -79,6 +79,47 @@ func TestResolve(t *testing.T) {
 	up(t).run(t, "resolve", no("nobody"), "-m", "S0003469", "--as", "failed", "--evidence", "x").want(t, ExitWrong).says(t, "is not known")
 }
 
+// The gateway is asked first, and contradicted only by force.
+func TestResolveAsksTheGateway(t *testing.T) {
+	no := numbers(t)
+	if err := theSystem(t).Gateways.Script(no("declined"), gatewaysim.Step{Result: gatewaysim.Decline}); err != nil {
+		t.Fatal(err)
+	}
+	if err := theSystem(t).Gateways.Script(no("stuck"), gatewaysim.Step{Result: gatewaysim.Process}); err != nil {
+		t.Fatal(err)
+	}
+	up(t).reading(lines(weChat(no("declined")), weChat(no("paid")))).run(t, "submit", "-", "--wait").want(t, ExitWrong)
+	up(t).reading(lines(weChat(no("stuck"), "flow", "apply"))).run(t, "submit", "-").want(t, ExitDone)
+	up(t).run(t, "watch", "--from", "beginning", "--refund", no("stuck"), "--status", "PENDING", "-n", "1").want(t, ExitDone)
+	hasty := changedConfig(t, "resend_after: 25s", "resend_after: 100ms")
+	resolve := func(name, as string, more ...string) answer {
+		return hasty.run(t, append([]string{"resolve", no(name), "-m", "S0003469", "--as", as, "--evidence", "portal"}, more...)...)
+	}
+	resolve("declined", "succeeded", "--correct").want(t, ExitWrong).says(t, "the gateway says that it failed", "--force does it all the same")
+	until(t, func() bool { // until its call cannot land any more
+		return strings.Contains(resolve("paid", "failed", "--correct", "--yes").want(t, ExitWrong).err, "the gateway says that it succeeded")
+	})
+	resolve("paid", "succeeded").want(t, ExitDone).says(t, `"gateway":"the gateway says that it succeeded`, "nothing would change")
+	resolve("stuck", "succeeded", "--yes").want(t, ExitWrong).says(t, "it is PENDING")
+	resolve("stuck", "succeeded", "--force").want(t, ExitDone).says(t, "would become SUCCEEDED", "the gateway has it and has not ended it")
+	resolve("declined", "succeeded", "--correct", "--force", "--yes").want(t, ExitDone).says(t, `"status":"SUCCEEDED"`)
+	up(t).run(t, "show", no("declined")).want(t, ExitDone).says(t, "portal; forced, although the gateway says that it failed", `"correction":true`)
+	resolve("declined", "failed", "--correct", "--yes").want(t, ExitDone).says(t, `"status":"FAILED"`, "the gateway says that it failed")
+}
+
+// What the gateway's word is to an operator's.
+func TestContradictions(t *testing.T) {
+	for class, against := range map[refund.Class]struct{ succeeded, failed bool }{
+		refund.Succeeded: {false, true}, refund.Declined: {true, false}, refund.NotFound: {true, false},
+		refund.Pending: {true, true}, refund.Mismatch: {true, true}, refund.Unknown: {}, refund.Misconfigured: {},
+	} {
+		told := gatewayTold{Outcome: refund.Outcome{Class: class}}
+		if told.contradicts(refund.Succeeded) != against.succeeded || told.contradicts(refund.Declined) != against.failed {
+			t.Errorf("%s: %v, %v, want %+v", class, told.contradicts(refund.Succeeded), told.contradicts(refund.Declined), against)
+		}
+	}
+}
+
 // What may be said of which record.
 func TestResolveIsRefusedWhileACallMayLand(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
@@ -91,8 +132,11 @@ func TestResolveIsRefusedWhileACallMayLand(t *testing.T) {
 		correct  bool
 		refusing string
 	}{
-		{"a call runs", refund.StatusPending, time.Second, 0, refund.Declined, false, "under way"},
-		{"a call runs, money moved", refund.StatusPending, time.Second, 0, refund.Succeeded, false, ""},
+		{"a call runs", refund.StatusUnknown, time.Second, 0, refund.Declined, false, "under way"},
+		{"a call runs, money moved", refund.StatusUnknown, time.Second, 0, refund.Succeeded, false, ""},
+		{"to be reviewed", refund.StatusReview, -time.Second, -time.Hour, refund.Declined, false, ""},
+		{"with the gateway", refund.StatusPending, -time.Second, -time.Hour, refund.Succeeded, false, "--force"},
+		{"not sent", refund.StatusWaiting, -time.Second, 0, refund.Declined, false, "withdraw"},
 		{"may land", refund.StatusUnknown, -time.Second, -30 * time.Second, refund.Declined, false, "may still land for another 30s"},
 		{"cannot land", refund.StatusUnknown, -time.Second, -61 * time.Second, refund.Declined, false, ""},
 		{"final, corrected, but a call may land", refund.StatusSucceeded, -time.Second, -30 * time.Second, refund.Declined, true, "may still land"},
