@@ -40,6 +40,9 @@ func Bridge(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
 		},
 		Log: c.log, Answered: c.countCallback,
 	}.Handler()
+	if c.tracing != nil {
+		handler = c.tracing.Callbacks(handler)
+	}
 
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()

@@ -26,6 +26,7 @@ type core struct {
 	cfg      *config.Config
 	log      zerolog.Logger
 	metrics  *telemetry.Metrics
+	tracing  *telemetry.Tracing // nil: off
 	kafka    *kafka.Client
 	producer *kafka.Producer
 	redis    dedupe.Client
@@ -40,14 +41,14 @@ type core struct {
 	// bridge, which rebuilds nothing.
 	lost func()
 
-	mu     sync.Mutex
-	logged map[string]time.Time // by step: when its trouble was last written
+	mu   sync.Mutex
+	told map[string]telling // by step
 }
 
 // open builds the parts. It does not dial: what is not reachable now is waited for
 // by prepare.
 func open(process telemetry.Process, cfg *config.Config, log zerolog.Logger) (*core, error) {
-	c := &core{process: process, cfg: cfg, log: log.With().Str("process", string(process)).Logger(), logged: map[string]time.Time{}}
+	c := &core{process: process, cfg: cfg, log: log.With().Str("process", string(process)).Logger(), told: map[string]telling{}}
 	if err := c.open(); err != nil {
 		c.close()
 		return nil, err
@@ -62,6 +63,9 @@ func (c *core) open() error {
 	}
 	c.schedule = refund.Schedule(c.delays)
 	c.metrics = telemetry.NewMetrics(c.process, labelNames(c.topics(), c.delays))
+	if err := c.startTracing(); err != nil {
+		return err
+	}
 	kafkaTLS, err := tlsConfig("kafka", c.cfg.Kafka.TLS)
 	if err != nil {
 		return err
@@ -95,9 +99,12 @@ func (c *core) open() error {
 	if c.accounts, err = providers.Build(settings(c.cfg.Merchants), pool, c.guardHooks()); err != nil {
 		return err
 	}
+	for _, m := range c.cfg.Merchants {
+		c.traceAccount(c.accounts[m.Name], m.BaseURL)
+	}
 	c.recorder = &refund.Recorder{
-		Records:   c.store,
-		Publisher: &statusTopic{producer: c.producer, topic: c.cfg.Kafka.Topics.Status},
+		Records:   c.records(),
+		Publisher: c.publisher(),
 		Fresh:     c.cfg.Kafka.SessionTimeout / 2,
 		Observe:   c.observe,
 		Trouble:   c.trouble,
@@ -138,15 +145,30 @@ func (c *core) trouble(step string, err error) {
 	if errors.As(err, &away) && c.lost != nil {
 		c.lost()
 	}
+	c.seldom(step, err, "tried again until it succeeds")
+}
+
+// seldom writes of each step's failures one every few seconds, with the number of
+// those that were left out since.
+func (c *core) seldom(step string, err error, what string) {
 	c.mu.Lock()
-	quiet := time.Since(c.logged[step]) < troubleEvery
-	if !quiet {
-		c.logged[step] = time.Now()
+	told := c.told[step]
+	if time.Since(told.at) < troubleEvery {
+		told.leftOut++
+		c.told[step] = told
+		c.mu.Unlock()
+		return
 	}
+	c.told[step] = telling{at: time.Now()}
 	c.mu.Unlock()
-	if !quiet {
-		c.log.Warn().Str("step", step).Err(err).Msg("tried again until it succeeds")
-	}
+	c.log.Warn().Str("step", step).Int("left_out", told.leftOut).Err(err).Msg(what)
+}
+
+// telling is when a step's trouble was last written, and how many times it was not
+// since.
+type telling struct {
+	at      time.Time
+	leftOut int
 }
 
 // topics of the configuration, as the consumer names them.

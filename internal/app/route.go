@@ -19,6 +19,8 @@ type route struct {
 	followUps *followUps
 	schedule  refund.Schedule
 	waited    func(cause string, d time.Duration)
+	tracing   *telemetry.Tracing // nil: off
+	group     string
 }
 
 // Route decodes the delivery, once, and puts it into the lane of its order.
@@ -34,7 +36,7 @@ func (r *route) Route(d consumer.Delivery) (string, consumer.Work) {
 			waits = false
 			r.waited(telemetry.WaitsForWork, time.Since(routed))
 		}
-		return verdict(r.handler.Handle(ctx, work))
+		return verdict(r.process(ctx, d, work, routed))
 	}
 }
 

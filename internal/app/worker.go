@@ -78,14 +78,14 @@ func Worker(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
 // consumer wires bytes to verdicts: decode, Handler, verdict.
 func (c *core) consumer() (*consumer.Consumer, error) {
 	handler := &refund.Handler{
-		Accounts: c.accounts, Claims: heard{c.store, c}, Recorder: c.recorder, Schedule: c.schedule,
+		Accounts: c.accounts, Claims: c.claims(), Recorder: c.recorder, Schedule: c.schedule,
 		Lease: c.cfg.Worker.ClaimLease, ReviewAfter: c.cfg.Worker.ReviewAfter, Token: rand.Text,
 		Called: func(r refund.CallReport) {
 			c.metrics.Call(r)
 			logCall(c.log, r)
 		},
 	}
-	r := &route{handler: handler, accounts: c.accounts, followUps: c.followUps(), schedule: c.schedule, waited: c.metrics.Waited}
+	r := &route{handler: handler, accounts: c.accounts, followUps: c.followUps(), schedule: c.schedule, waited: c.metrics.Waited, tracing: c.tracing, group: c.cfg.Kafka.Group}
 	return consumer.New(c.kafka, c.producer, r, consumer.Config{
 		Panicked: r.panicked,
 		Group:    c.cfg.Kafka.Group, Topics: c.topics(), Delays: c.delays, MaxInFlight: c.cfg.Worker.MaxInFlight,
