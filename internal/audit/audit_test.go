@@ -400,14 +400,30 @@ func TestSummary(t *testing.T) {
   open          WAITING 1
   waiting       1 not begun, 1 known from a callback alone
   dead letters  undecodable 1
-  1 lost        0
-  2 money       0, of them paid twice 0
-  3 over total  0
-  4 order       0
+  promise 1     nothing is lost: kept
+  promise 2     money moves at most once: kept
+  promise 3     no order beyond its total: kept
+  promise 4     statuses only move forward: kept
   notes         0
 `
 	if got := h.audit().String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// Without books nothing is said of the money.
+func TestWithoutBooksMoneyIsNotJudged(t *testing.T) {
+	h := newHistory()
+	h.options.Books = false
+	h.well("r1", "o1", 100)
+	h.payments = nil
+	if r := h.audit(); !r.OK() || !strings.Contains(r.String(), "promises 1, 3 and 4 kept") || !strings.Contains(r.String(), "money moves at most once: not judged") {
+		t.Errorf("%s", r)
+	}
+	h.pay(ask("r1", "o1", 100))
+	h.pay(ask("r1", "o1", 100))
+	if r := h.audit(); !strings.Contains(r.String(), "BROKEN once, of them paid twice 1") {
+		t.Errorf("%s", r)
 	}
 }
 

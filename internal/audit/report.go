@@ -21,6 +21,7 @@ type Summary struct {
 	Queued      int                   // no status yet, and still waiting to be read
 	DeadLetters map[refund.Reason]int
 	Broken      [5]int // findings by promise; at 0 the notes
+	Booked      bool   // there were books to hold the money against
 }
 
 // Report is the audit's verdict.
@@ -56,6 +57,7 @@ func (r Report) Stale() (keys []refund.Key) {
 // Err.
 func (c *Checker) Report() Report {
 	r := Report{Summary: c.tally}
+	r.Booked = c.options.Books || c.tally.Payments > 0
 	r.Final, r.Open, r.DeadLetters = maps.Clone(c.tally.Final), maps.Clone(c.tally.Open), maps.Clone(c.tally.DeadLetters)
 	if c.files == nil {
 		c.refunds(&r, c.book)
@@ -137,6 +139,29 @@ func (r *Report) count(c check) {
 	r.Refunds++
 }
 
+// promises in a few words.
+var promises = [5]string{1: "nothing is lost", 2: "money moves at most once", 3: "no order beyond its total", 4: "statuses only move forward"}
+
+// Verdict says in a few words whether a promise, 1 to 4, is kept.
+func (r Report) Verdict(promise int) string {
+	switch n := r.Broken[promise]; {
+	case promise == 2 && n > 0:
+		return fmt.Sprintf("BROKEN %s, of them paid twice %d", times(n), r.Count(PaidTwice))
+	case n > 0:
+		return "BROKEN " + times(n)
+	case promise == 2 && !r.Booked:
+		return "not judged, as no gateway's books were given"
+	}
+	return "kept"
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprint(n, " times")
+}
+
 // shown is how many findings String prints.
 const shown = 20
 
@@ -147,8 +172,11 @@ func (r Report) String() string {
 		fmt.Fprintf(&b, "  %-13s "+words+"\n", append([]any{name}, args...)...)
 	}
 	verdict := "all promises kept"
-	if !r.OK() {
+	switch {
+	case !r.OK():
 		verdict = "BROKEN"
+	case !r.Booked:
+		verdict = "promises 1, 3 and 4 kept"
 	}
 	fmt.Fprintf(&b, "audit: %s, %d refunds\n", verdict, r.Refunds)
 	line("read", "%d requests, %d statuses, %d dead letters, %d payments", r.Requests, r.Statuses, total(r.DeadLetters), r.Payments)
@@ -156,10 +184,9 @@ func (r Report) String() string {
 	line("open", "%s", counts(r.Open))
 	line("waiting", "%d not begun, %d known from a callback alone", r.Queued, r.Unmatched)
 	line("dead letters", "%s", counts(r.DeadLetters))
-	line("1 lost", "%d", r.Broken[1])
-	line("2 money", "%d, of them paid twice %d", r.Broken[2], r.Count(PaidTwice))
-	line("3 over total", "%d", r.Broken[3])
-	line("4 order", "%d", r.Broken[4])
+	for promise := 1; promise < len(r.Broken); promise++ {
+		line(fmt.Sprint("promise ", promise), "%s: %s", promises[promise], r.Verdict(promise))
+	}
 	line("notes", "%d", r.Broken[0])
 	for _, f := range r.Findings[:min(shown, len(r.Findings))] {
 		fmt.Fprintf(&b, "  %s\n", f)

@@ -16,17 +16,26 @@ import (
 )
 
 func newDLQ(r *run) *cobra.Command {
-	return group("dlq", "Look after the dead letters",
+	c := group("dlq", "Look after the dead letters",
 		`Dead letters are messages that no worker can take: no JSON, an unknown merchant, a
 number used twice. Nothing is ever deleted from their topic; what operators did with
 a letter (redriven, dropped) stands on the operators' trail, and a letter that was
 handled is shown with --state all alone.
 
-A letter's id is its partition/offset on the dead-letter topic.`,
-		`  refundctl dlq groups
+A letter's id is its partition/offset on the dead-letter topic.
+
+Without a command it shows the groups, as dlq groups does.`,
+		`  refundctl dlq
   refundctl dlq ls --kind unknown_merchant --since 24h
   refundctl dlq redrive --kind unknown_merchant --reason "merchant added" --yes`,
 		newDLQGroups(r), newDLQList(r), newDLQShow(r), newRedrive(r), newDrop(r))
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return groupRun(c, args)
+		}
+		return r.dlqGroups(c.Context(), letterFilter{})
+	}
+	return c
 }
 
 // States of a letter.
@@ -80,6 +89,25 @@ func (l *letterFilter) check(r *run) (since time.Time, err error) {
 		since, err = r.parseTime("--since", l.since)
 	}
 	return since, err
+}
+
+// stateWord is the state that is meant, for people.
+func (l letterFilter) stateWord() string {
+	switch l.state {
+	case "":
+		return stateOpen
+	case "all":
+		return "such"
+	}
+	return l.state
+}
+
+// filtered says that there may be others.
+func (l letterFilter) filtered() string {
+	if l.merchant+l.refundNo+l.since+l.grep == "" && len(l.kinds)+len(l.ids) == 0 {
+		return ""
+	}
+	return " are like that"
 }
 
 // letters reads the dead letters that are meant, in the order in which they failed.

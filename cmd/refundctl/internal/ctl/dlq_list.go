@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -53,6 +52,7 @@ func (r *run) dlqList(ctx context.Context, l letterFilter) error {
 	if err != nil {
 		return err
 	}
+	r.none(len(letters), "no %s dead letters%s", l.stateWord(), l.filtered())
 	return out.NewRows(r.Out, r.format, r.letterColumns()).All(letters)
 }
 
@@ -98,6 +98,7 @@ func (r *run) dlqGroups(ctx context.Context, l letterFilter) error {
 	if err != nil {
 		return err
 	}
+	r.none(len(letters), "no %s dead letters%s", l.stateWord(), l.filtered())
 	return out.NewRows(r.Out, r.format, []out.Column[*letterGroup]{
 		{Name: "count", Cell: func(g *letterGroup) string { return fmt.Sprint(g.Count) }},
 		{Name: "reason", Cell: func(g *letterGroup) string { return g.Reason }},
@@ -183,9 +184,9 @@ func (r *run) dlqShow(ctx context.Context, id string) error {
 	}
 	lines := []out.Line{
 		{Name: "letter", Words: one.ID + ", " + one.State},
-		{Name: "refund", Words: strings.Trim(one.RefundNo+" of "+one.Merchant, " of")},
-		{Name: "reason", Words: one.Reason + ": " + one.Error},
-		{Name: "failed", Words: fmt.Sprintf("%d times, first %s, last %s", one.Attempts, r.clock(one.FirstFailedAt), r.clock(one.LastFailedAt))},
+		{Name: "refund", Words: one.refund()},
+		{Name: "reason", Words: one.words()},
+		{Name: "failed", Words: failedWords(one.Attempts, r.clock(one.FirstFailedAt), r.clock(one.LastFailedAt))},
 		{Name: "read at", Words: one.Origin},
 		{Name: "redrive", Words: shown.Redrive},
 		{Name: "key", Words: shown.Key},
@@ -198,6 +199,13 @@ func (r *run) dlqShow(ctx context.Context, id string) error {
 		bytes = "not UTF-8, as Base64: " + bytes
 	}
 	return out.Block(r.Out, append(lines, out.Line{Name: "bytes", Words: bytes}))
+}
+
+func failedWords(attempts int, first, last string) string {
+	if attempts <= 1 {
+		return "once, " + last
+	}
+	return fmt.Sprintf("%d times, first %s, last %s", attempts, first, last)
 }
 
 // redriveWords says what redrive would do, as far as Redis can be asked.

@@ -50,8 +50,12 @@ func (r *run) drop(ctx context.Context, l letterFilter, reason string, yes bool)
 	if err := out.NewRows(r.Out, r.format, r.letterColumns()).All(letters); err != nil {
 		return err
 	}
-	if !yes || len(letters) == 0 {
-		fmt.Fprintf(r.Err, "%d dead letters would be dropped; --yes does it\n", len(letters))
+	switch {
+	case len(letters) == 0:
+		fmt.Fprintf(r.Err, "nothing to drop: no open dead letters%s\n", l.filtered())
+		return nil
+	case !yes:
+		fmt.Fprintf(r.Err, "%s would be dropped; --yes does it\n", count(len(letters), "dead letter", "dead letters"))
 		return nil
 	}
 	task, err := r.begin(ctx, s, entry{What: whatDrop, Why: reason, Merchant: l.merchant, Detail: fmt.Sprintf("%d letters", len(letters))})

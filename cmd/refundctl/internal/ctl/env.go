@@ -2,6 +2,7 @@ package ctl
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -61,4 +62,19 @@ func (r *run) progress() *out.Progress {
 		return out.NewProgress(nil, r.Now)
 	}
 	return out.NewProgress(r.Err, r.Now)
+}
+
+// none tells a person that a table has no rows; programs see no line.
+func (r *run) none(rows int, format string, args ...any) {
+	if rows == 0 && r.format != out.JSON {
+		fmt.Fprintf(r.Err, format+"\n", args...)
+	}
+}
+
+// count is a number of things: 1 letter, 2 letters.
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }

@@ -104,7 +104,7 @@ func amountOf(m refund.Money) string {
 func (h happening) why() string {
 	switch {
 	case h.dead != nil:
-		return h.dead.Reason + ": " + h.dead.Error
+		return h.dead.words()
 	case h.err != nil:
 		return h.err.Error()
 	}

@@ -116,6 +116,7 @@ func (r *run) holds(ctx context.Context, s *system) error {
 	for _, merchant := range slices.Sorted(maps.Keys(all)) {
 		rows = append(rows, held{merchant, all[merchant].At, all[merchant].Who, all[merchant].Reason})
 	}
+	r.none(len(rows), "no merchant is held")
 	return out.NewRows(r.Out, r.format, []out.Column[held]{
 		{Name: "held merchant", Cell: func(h held) string { return h.Merchant }},
 		{Name: "since", Cell: func(h held) string { return r.clock(h.Since) }},

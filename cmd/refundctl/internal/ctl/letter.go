@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"strings"
 	"time"
 
 	"github.com/refundworker/refundworker/internal/kafka"
@@ -23,6 +24,25 @@ type letter struct {
 
 	record  kafka.Record
 	request refund.Request // zero where its bytes tell none
+}
+
+// refund is the letter's refund for people; empty where its bytes tell none.
+func (l *letter) refund() string {
+	switch {
+	case l.RefundNo == "":
+		return l.Merchant
+	case l.Merchant == "":
+		return l.RefundNo
+	}
+	return l.RefundNo + " of " + l.Merchant
+}
+
+// words is the error with the reason before it, which some errors begin with.
+func (l *letter) words() string {
+	if strings.HasPrefix(l.Error, l.Reason) {
+		return l.Error
+	}
+	return l.Reason + ": " + l.Error
 }
 
 func parseStamp(s string) time.Time {

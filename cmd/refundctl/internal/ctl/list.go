@@ -134,6 +134,7 @@ func (r *run) list(ctx context.Context, l listing) error {
 	if err := out.NewRows(r.Out, r.format, r.listColumns()).All(rows); err != nil {
 		return err
 	}
+	r.none(total, "no refund is like that")
 	if left := total - len(rows); left > 0 {
 		fmt.Fprintf(r.Err, "%d more; --limit 0 shows all\n", left)
 	}

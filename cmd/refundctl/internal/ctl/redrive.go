@@ -84,13 +84,9 @@ func (r *run) redrive(ctx context.Context, d redriving) error {
 	if err != nil {
 		return err
 	}
-	var plans []planned
-	for _, one := range letters {
-		p, err := s.plan(ctx, one, d.maxAttempts)
-		if err != nil {
-			return err
-		}
-		plans = append(plans, p)
+	plans, err := r.plans(ctx, s, letters, d.maxAttempts)
+	if err != nil {
+		return err
 	}
 	if err := r.showPlans(plans); err != nil {
 		return err
@@ -101,46 +97,18 @@ func (r *run) redrive(ctx context.Context, d redriving) error {
 			chosen = append(chosen, p)
 		}
 	}
-	if !d.yes {
+	switch {
+	case len(plans) == 0:
+		fmt.Fprintf(r.Err, "nothing to redrive: no open dead letters%s\n", d.filtered())
+		return nil
+	case len(chosen) == 0:
+		fmt.Fprintf(r.Err, "nothing to redrive: all %d are left\n", len(plans))
+		return nil
+	case !d.yes:
 		fmt.Fprintf(r.Err, "%d of %d would be published again; --yes does it\n", len(chosen), len(plans))
 		return nil
 	}
-	if len(chosen) == 0 {
-		fmt.Fprintln(r.Err, "nothing to redrive")
-		return nil
-	}
 	return r.redriveAll(ctx, s, d, chosen)
-}
-
-// plannedLine is a plan as it is shown.
-type plannedLine struct {
-	ID       string `json:"id"`
-	Merchant string `json:"merchant,omitempty"`
-	RefundNo string `json:"refund_no,omitempty"`
-	Reason   string `json:"reason"`
-	Attempts int    `json:"attempts"`
-	Plan     string `json:"plan"`
-	Why      string `json:"why"`
-}
-
-func (r *run) showPlans(plans []planned) error {
-	var lines []plannedLine
-	for _, p := range plans {
-		line := plannedLine{p.letter.ID, p.letter.Merchant, p.letter.RefundNo, p.letter.Reason, p.letter.Attempts, "leave", p.why}
-		if p.redrive {
-			line.Plan = "redrive"
-		}
-		lines = append(lines, line)
-	}
-	return out.NewRows(r.Out, r.format, []out.Column[plannedLine]{
-		{Name: "id", Cell: func(p plannedLine) string { return p.ID }},
-		{Name: "merchant", Cell: func(p plannedLine) string { return p.Merchant }},
-		{Name: "refund_no", Cell: func(p plannedLine) string { return p.RefundNo }},
-		{Name: "reason", Cell: func(p plannedLine) string { return p.Reason }},
-		{Name: "attempts", Cell: func(p plannedLine) string { return number(int64(p.Attempts)) }},
-		{Name: "plan", Cell: func(p plannedLine) string { return p.Plan }},
-		{Name: "why", Cell: func(p plannedLine) string { return p.Why }},
-	}).All(lines)
 }
 
 // redriveAll publishes one letter after another, notes each, and waits for what

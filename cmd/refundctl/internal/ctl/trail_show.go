@@ -61,15 +61,20 @@ func (r *run) trail(ctx context.Context, t trailing) error {
 	for i, width := range []int{23, 12, 12, 14, 6, 24} {
 		columns[i].Width = width
 	}
-	rows := out.NewRows(r.Out, r.format, columns)
+	rows, shown := out.NewRows(r.Out, r.format, columns), 0
 	show := func(e entry) error {
 		if !t.wants(e) {
 			return nil
 		}
+		shown++
 		return rows.Row(e)
 	}
 	if !t.follow {
-		return s.eachEntry(ctx, from, show)
+		err := s.eachEntry(ctx, from, show)
+		if err == nil {
+			r.none(shown, "nothing is on the trail%s", t.filtered())
+		}
+		return err
 	}
 	err = s.Kafka.Tail(ctx, s.Topics.Audit, from, func(record kafka.Record) error {
 		if e, ok := entryOf(record); ok {
@@ -81,6 +86,14 @@ func (r *run) trail(ctx context.Context, t trailing) error {
 		return nil
 	}
 	return err
+}
+
+// filtered says that there may be other lines.
+func (t trailing) filtered() string {
+	if t.who+t.what+t.merchant+t.refundNo+t.since == "" {
+		return ""
+	}
+	return " like that"
 }
 
 func (t trailing) wants(e entry) bool {
