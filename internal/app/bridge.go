@@ -78,5 +78,5 @@ func (a callbackAccounts) Account(merchant string) (bridge.Account, bool) {
 	if !ok {
 		return bridge.Account{}, false
 	}
-	return bridge.Account{Provider: found.Provider, Gateway: found.Callbacks}, true
+	return bridge.Account{Provider: found.Provider, Gateway: masked{found.Callbacks}}, true
 }

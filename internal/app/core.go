@@ -100,7 +100,7 @@ func (c *core) open() error {
 		return err
 	}
 	for _, m := range c.cfg.Merchants {
-		c.traceAccount(c.accounts[m.Name], m.BaseURL)
+		c.dress(c.accounts[m.Name], m.BaseURL)
 	}
 	c.recorder = &refund.Recorder{
 		Records:   c.records(),

@@ -9,19 +9,27 @@ import (
 
 	"github.com/refundworker/refundworker/internal/config"
 	"github.com/refundworker/refundworker/internal/refund"
+	"github.com/refundworker/refundworker/internal/telemetry"
 )
 
 // Logger makes the process's logger of the configuration: one JSON object a line,
-// or lines for people (console).
+// or lines for people (console), with what telemetry.LogWriter masks and escapes.
 func Logger(cfg config.Log, out io.Writer) zerolog.Logger {
 	level, err := zerolog.ParseLevel(cfg.Level)
 	if err != nil {
 		level = zerolog.InfoLevel // config has checked it
 	}
 	if cfg.Format == "console" {
-		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.RFC3339, NoColor: !terminal(out)}
+		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.RFC3339, NoColor: !terminal(out), FormatMessage: visible}
 	}
-	return zerolog.New(out).Level(level).With().Timestamp().Logger()
+	return zerolog.New(telemetry.LogWriter(out)).Level(level).With().Timestamp().Logger()
+}
+
+// visible is a message whose control characters do nothing to a terminal; of
+// fields the console writer sees to it itself.
+func visible(message any) string {
+	text, _ := message.(string)
+	return telemetry.Visible(text)
 }
 
 // terminal: somebody looks at it; colour codes in a file help nobody.
@@ -66,11 +74,7 @@ func logCall(log zerolog.Logger, r refund.CallReport) {
 	case r.Outcome.Outage:
 		level = zerolog.WarnLevel
 	}
-	kind := "refund"
-	if r.Kind == refund.QueryCall {
-		kind = "query"
-	}
-	log.WithLevel(level).Str("merchant", r.Merchant).Str("refund_no", r.RefundNo).Int("attempt", r.Attempt).Str("provider", r.Provider).Str("kind", kind).
+	log.WithLevel(level).Str("merchant", r.Merchant).Str("refund_no", r.RefundNo).Int("attempt", r.Attempt).Str("provider", r.Provider).Str("kind", telemetry.KindName(r.Kind)).
 		Str("class", string(r.Outcome.Class)).Str("provider_status", r.Outcome.ProviderStatus).
 		Str("code", r.Outcome.Code).Str("words", r.Outcome.Message).Dur("took", r.Took).Msg("gateway call")
 }

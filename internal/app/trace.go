@@ -33,8 +33,9 @@ func (c *core) startTracing() error {
 // tracingFlush bounds the sending of the last spans.
 const tracingFlush = 3 * time.Second
 
-// traceAccount has a merchant's calls and queries traced.
-func (c *core) traceAccount(a *providers.Account, baseURL string) {
+// dress has a merchant's gateway masked, and its calls and queries traced.
+func (c *core) dress(a *providers.Account, baseURL string) {
+	a.Account.Gateway = masked{a.Callbacks}
 	if c.tracing == nil {
 		return
 	}

@@ -18,16 +18,18 @@ func TestTracingThatIsOffWrapsNothing(t *testing.T) {
 		t.Fatalf("%v, %v", c.tracing, err)
 	}
 	account := &providers.Account{}
-	c.traceAccount(account, "https://gateway.example")
-	if c.records() != refund.Records(c.store) || c.claims().(heard).Claims != refund.Claims(c.store) || account.Gateway != nil {
+	c.dress(account, "https://gateway.example")
+	_, plain := account.Gateway.(masked)
+	if !plain || c.records() != refund.Records(c.store) || c.claims().(heard).Claims != refund.Claims(c.store) {
 		t.Error("something is wrapped")
 	}
 	if _, plain := c.publisher().(*statusTopic); !plain {
 		t.Error("the publisher is wrapped")
 	}
 	c.tracing = telemetry.NewTracing(telemetry.Worker, tracetest.NewInMemoryExporter())
-	c.traceAccount(account, "https://gateway.example")
-	if _, plain := c.publisher().(*statusTopic); plain || c.records() == refund.Records(c.store) || account.Gateway == nil {
+	c.dress(account, "https://gateway.example")
+	_, plain = account.Gateway.(masked)
+	if _, bare := c.publisher().(*statusTopic); plain || bare || c.records() == refund.Records(c.store) {
 		t.Error("with tracing on something is not wrapped")
 	}
 }

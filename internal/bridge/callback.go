@@ -33,7 +33,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		report.Code, report.Took = a.code, time.Since(began)
 		log := h.Log
-		if !report.verified() {
+		if !report.verified() && report.Outcome != Panicked { // an error is never left out
 			log = h.refused
 		}
 		report.write(log)

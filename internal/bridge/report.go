@@ -51,7 +51,7 @@ func (r Report) write(log zerolog.Logger) {
 		level = zerolog.WarnLevel
 	}
 	line := log.WithLevel(level).Str("refund_no", r.RefundNo).Str("merchant", r.Merchant).Str("provider", r.Provider).
-		Str("outcome", string(r.Outcome)).Int("code", r.Code).Bool("owed", r.Owed).Dur("took", r.Took)
+		Str("outcome", string(r.Outcome)).Int("answer", r.Code).Bool("owed", r.Owed).Dur("took", r.Took)
 	if r.Err != nil {
 		line = line.Err(r.Err)
 	}

@@ -64,7 +64,7 @@ func (d *delivering) try(work Work) (v Verdict, panicked error) {
 			panicked = fmt.Errorf("panic: %v", p)
 			d.session.c.cfg.Metrics.delivered(d.Topic, "panic")
 			d.session.c.cfg.Log.Error().Str("topic", d.Topic).Int("partition", d.Partition).Int64("offset", d.Offset).
-				Int("attempt", d.panics+1).Bytes("stack", debug.Stack()).Err(panicked).Msg("a message made the handler panic")
+				Int("tries", d.panics+1).Bytes("stack", debug.Stack()).Err(panicked).Msg("a message made the handler panic")
 		}
 	}()
 	d.setWaits("its work")
