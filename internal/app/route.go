@@ -16,6 +16,7 @@ import (
 type route struct {
 	handler   *refund.Handler
 	accounts  refund.Accounts
+	calls     map[string]int // by merchant: its concurrency
 	followUps *followUps
 	schedule  refund.Schedule
 	waited    func(cause string, d time.Duration)
@@ -24,11 +25,11 @@ type route struct {
 }
 
 // Route decodes the delivery, once, and puts it into the lane of its order.
-func (r *route) Route(d consumer.Delivery) (string, consumer.Work) {
+func (r *route) Route(d consumer.Delivery) (consumer.Lane, consumer.Work) {
 	work, err := decode(d)
 	if err != nil {
 		dead := consumer.Dead(reasonOf(err), err)
-		return "", func(context.Context) consumer.Verdict { return dead }
+		return consumer.Lane{}, func(context.Context) consumer.Verdict { return dead }
 	}
 	routed, waits := time.Now(), true
 	return r.lane(work.Request), func(ctx context.Context) consumer.Verdict {
@@ -61,21 +62,22 @@ func decode(d consumer.Delivery) (refund.Work, error) {
 	if err != nil {
 		return refund.Work{}, err
 	}
-	work := refund.Work{Request: request, Place: d.Place(), FirstSeen: d.FirstSeen, Alive: d.Alive}
+	work := refund.Work{Request: request, Place: d.Place(), FirstSeen: d.FirstSeen, Alive: d.Alive, Crowded: d.Crowded}
 	if d.Cause == consumer.CauseFollowUp {
 		work.FollowUp = max(d.FollowUp, 1)
 	}
 	return work, nil
 }
 
-// lane is the order that the refund belongs to; an unknown merchant's message
-// stands alone.
-func (r *route) lane(request refund.Request) string {
+// lane is the order that the refund belongs to, on its merchant's account: no more
+// of a merchant's run than may call. An unknown merchant's message stands alone.
+func (r *route) lane(request refund.Request) consumer.Lane {
 	account, ok := r.accounts.Account(request.Merchant)
 	if !ok {
-		return ""
+		return consumer.Lane{}
 	}
-	return request.Merchant + "/" + account.Gateway.Order(request)
+	merchant := request.Merchant
+	return consumer.Lane{Name: merchant + "/" + account.Gateway.Order(request), Share: merchant, Most: r.calls[merchant]}
 }
 
 func reasonOf(err error) consumer.Reason {

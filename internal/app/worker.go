@@ -85,7 +85,10 @@ func (c *core) consumer() (*consumer.Consumer, error) {
 			logCall(c.log, r)
 		},
 	}
-	r := &route{handler: handler, accounts: c.accounts, followUps: c.followUps(), schedule: c.schedule, waited: c.metrics.Waited, tracing: c.tracing, group: c.cfg.Kafka.Group}
+	r := &route{handler: handler, accounts: c.accounts, calls: map[string]int{}, followUps: c.followUps(), schedule: c.schedule, waited: c.metrics.Waited, tracing: c.tracing, group: c.cfg.Kafka.Group}
+	for _, m := range c.cfg.Merchants {
+		r.calls[m.Name] = m.Concurrency
+	}
 	return consumer.New(c.kafka, c.producer, r, consumer.Config{
 		Panicked: r.panicked,
 		Group:    c.cfg.Kafka.Group, Topics: c.topics(), Delays: c.delays, MaxInFlight: c.cfg.Worker.MaxInFlight,

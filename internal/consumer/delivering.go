@@ -30,6 +30,7 @@ type delivering struct {
 	place   *place
 	work    Work
 
+	crowded   time.Duration // of the try under way: see Delivery.Crowded
 	panics    int
 	verdict   *Verdict  // decided, but not yet carried out
 	failures  int       // of carrying it out
@@ -38,7 +39,8 @@ type delivering struct {
 }
 
 // step is one try. It holds a running place only for as long as it takes.
-func (d *delivering) step() (finished bool, rest time.Duration) {
+func (d *delivering) step(crowded time.Duration) (finished bool, rest time.Duration) {
+	d.crowded = crowded
 	if !d.abandoned.IsZero() && !d.session.gen.SignOfLife().After(d.abandoned) {
 		return false, abandonPause
 	}

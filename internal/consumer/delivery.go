@@ -34,6 +34,11 @@ type Delivery struct {
 	FirstSeen time.Time // wall clock of the first delivery
 	Moved     string    // of a follow-up that was parked: the Place that it had before; else empty
 
+	// Crowded is 0 where it is this delivery's turn. Else it is asked to go away and come back, for the sake of others behind
+	// it: its share (see Lane) has had all that it may run under way for long, and whoever joins those that wait will wait
+	// for about this long.
+	Crowded func() time.Duration
+
 	// Alive is the instant just before the last commit request that the broker acknowledged for the generation that this
 	// delivery belongs to: at that instant the partition was still ours. It carries a monotonic clock reading, so compare
 	// it by time.Since. It is zero before the first acknowledgement and once the generation has ended.
@@ -53,15 +58,29 @@ func (d Delivery) Place() string {
 // soon. A panic is recovered: the work is run again, up to three times in all.
 type Work func(ctx context.Context) Verdict
 
-// Handler turns a delivery into work. Route does no I/O and is called in the order of offsets of a partition. Works of
-// one lane run strictly one after another in the order of their Route calls, over all topics and partitions of this
-// process; different lanes run in parallel. An empty lane stands alone: such a work waits for nobody.
-type Handler interface {
-	Route(Delivery) (lane string, work Work)
+// Lane says beside and behind which works a work runs, over all topics and partitions of this process.
+type Lane struct {
+	// Name: works of one lane run strictly one after another in the order of their Route calls, those of different lanes
+	// side by side. A work without a name waits for nobody.
+	Name string
+	// Share is on whose account it runs, a merchant's: running places are given to shares in turns, and some are kept for
+	// those who hold few, so that nobody's backlog delays another's. All lanes of one name are of one share.
+	Share string
+	// Most is how many works of its share may run at the same time; 0: as many as there are places. More than that wait
+	// here without a place; where they fill a partition's window they are turned away: see Delivery.Crowded.
+	Most int
 }
 
-// HandlerFunc is a function as a Handler.
+// Handler turns a delivery into work. Route does no I/O and is called in the order of offsets of a partition.
+type Handler interface {
+	Route(Delivery) (Lane, Work)
+}
+
+// HandlerFunc is a function as a Handler that names lanes alone.
 type HandlerFunc func(Delivery) (lane string, work Work)
 
 // Route calls f.
-func (f HandlerFunc) Route(d Delivery) (string, Work) { return f(d) }
+func (f HandlerFunc) Route(d Delivery) (Lane, Work) {
+	name, work := f(d)
+	return Lane{Name: name}, work
+}

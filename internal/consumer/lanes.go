@@ -7,9 +7,9 @@ import (
 )
 
 // lanes run tasks: those of one lane one after another in the order of their arrival, those of different lanes side by
-// side up to a maximum. A task that rests (it waits for its next try) holds its lane, but none of the running places.
-// Lanes outlive generations: a work that did not end in the drain keeps its lane, so that the next generation's work of
-// the same lane waits for it.
+// side up to a maximum, in turns among their shares. A task that rests (it waits for its next try) holds its lane, but
+// none of the running places. Lanes outlive generations: a work that did not end in the drain keeps its lane, so that the
+// next generation's work of the same lane waits for it.
 type lanes struct {
 	max     int
 	changed func(running int) // told under the mutex; may be nil
@@ -17,8 +17,10 @@ type lanes struct {
 	mu      sync.Mutex
 	byKey   map[laneKey]*lane
 	unnamed uint64
-	ready   []*lane // those with a task that may run; each once
+	shares  map[string]*share // those that have lanes
+	turns   []*share          // those of them that have a task to run; each once, the next one first
 	running int
+	aside   int            // of those that run: out of turn
 	owners  map[any]*owner // of tasks that run, or that were dropped and still run
 }
 
@@ -31,6 +33,7 @@ type laneKey struct {
 // lane is a queue whose head runs, rests, or waits for a running place. It is forgotten when it is empty.
 type lane struct {
 	key   laneKey
+	share *share
 	queue []*task
 	busy  bool        // the head runs
 	wake  *time.Timer // set while the head rests
@@ -41,8 +44,10 @@ type lane struct {
 // task is what lanes run. owner is whom drop asks for.
 type task struct {
 	owner any
-	// step is one try. It says whether the task is finished, and if not, how long it rests before the next try.
-	step func() (finished bool, rest time.Duration)
+	early bool // it was told when to come, and comes then: it goes before those that were not
+	// step is one try. It says whether the task is finished, and if not, how long it rests before the next try. crowded is
+	// 0 in its turn; else see turnAway.
+	step func(crowded time.Duration) (finished bool, rest time.Duration)
 	of   *delivering // what it is about, for the watchdog
 }
 
@@ -52,21 +57,21 @@ type owner struct {
 }
 
 func newLanes(maxRunning int, changed func(int)) *lanes {
-	return &lanes{max: maxRunning, changed: changed, byKey: map[laneKey]*lane{}, owners: map[any]*owner{}}
+	return &lanes{max: maxRunning, changed: changed, byKey: map[laneKey]*lane{}, shares: map[string]*share{}, owners: map[any]*owner{}}
 }
 
-// add queues a task behind the others of its lane. An empty name is a lane of its own.
-func (l *lanes) add(name string, t *task) {
+// add queues a task behind the others of its lane. A lane without a name is one of its own.
+func (l *lanes) add(to Lane, t *task) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	key := laneKey{name: name}
-	if name == "" {
+	key := laneKey{name: to.Name}
+	if to.Name == "" {
 		l.unnamed++
 		key.number = l.unnamed
 	}
 	one := l.byKey[key]
 	if one == nil {
-		one = &lane{key: key}
+		one = &lane{key: key, share: l.enter(to)}
 		l.byKey[key] = one
 	}
 	one.queue = append(one.queue, t)
@@ -76,39 +81,67 @@ func (l *lanes) add(name string, t *task) {
 	}
 }
 
+// makeReady gives the lane its place among those of its share: behind all others, but before those without an
+// appointment where its head has one, from another time or from its rest.
 func (l *lanes) makeReady(one *lane) {
+	early := one.queue[0].early || one.wake != nil
 	one.wake, one.since = nil, time.Now()
-	l.ready = append(l.ready, one)
-}
-
-// start runs the heads of ready lanes while there are places.
-func (l *lanes) start() {
-	for l.running < l.max && len(l.ready) > 0 {
-		one := l.ready[0]
-		l.ready[0] = nil
-		l.ready = l.ready[1:]
-		if len(one.queue) == 0 {
-			continue // dropped while it waited
-		}
-		one.busy, one.since = true, time.Now()
-		head := one.queue[0]
-		if l.owners[head.owner] == nil {
-			l.owners[head.owner] = &owner{}
-		}
-		l.owners[head.owner].running++
-		l.count(+1)
-		go l.run(one, head)
+	if !one.share.waiting() {
+		l.turns = append(l.turns, one.share)
+	}
+	if early {
+		one.share.early = append(one.share.early, one)
+	} else {
+		one.share.ready = append(one.share.ready, one)
 	}
 }
 
-// run does one step of the lane's head and decides what the lane does next.
-func (l *lanes) run(one *lane, head *task) {
-	finished, rest := head.step()
+// start runs the heads of ready lanes while there are places, one of each share in turn.
+func (l *lanes) start() {
+	for refused := 0; l.running < l.max && refused < len(l.turns); {
+		s := l.turns[0]
+		l.turns = l.turns[1:]
+		if !l.may(s) {
+			l.turns = append(l.turns, s)
+			refused++
+			continue
+		}
+		refused = 0
+		one := s.next()
+		if s.waiting() {
+			l.turns = append(l.turns, s)
+		}
+		s.running++
+		l.begin(one, 0)
+	}
+}
 
+// begin starts one step of the lane's head.
+func (l *lanes) begin(one *lane, crowded time.Duration) {
+	one.busy, one.since = true, time.Now()
+	head := one.queue[0]
+	if l.owners[head.owner] == nil {
+		l.owners[head.owner] = &owner{}
+	}
+	l.owners[head.owner].running++
+	l.count(+1)
+	go func() {
+		finished, rest := head.step(crowded)
+		l.ended(one, head, crowded > 0, finished, rest)
+	}()
+}
+
+// ended decides what the lane does after a step of its head.
+func (l *lanes) ended(one *lane, head *task, aside, finished bool, rest time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	one.busy = false
 	l.count(-1)
+	if aside {
+		l.aside--
+	} else {
+		one.share.running--
+	}
 	of := l.owners[head.owner]
 	if of.idle != nil {
 		finished = true // dropped: no next try here
@@ -125,13 +158,18 @@ func (l *lanes) run(one *lane, head *task) {
 	}
 	switch {
 	case len(one.queue) == 0:
-		delete(l.byKey, one.key)
+		l.forget(one)
 	case finished || rest <= 0:
 		l.makeReady(one)
 	default:
 		l.rest(one, rest)
 	}
 	l.start()
+}
+
+func (l *lanes) forget(one *lane) {
+	delete(l.byKey, one.key)
+	l.leave(one.share)
 }
 
 // rest makes the lane ready after d.
@@ -162,7 +200,7 @@ func (l *lanes) count(by int) {
 func (l *lanes) drop(who any) (idle <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for key, one := range l.byKey {
+	for _, one := range l.byKey {
 		keep := 0
 		if one.busy {
 			keep = 1
@@ -171,12 +209,13 @@ func (l *lanes) drop(who any) (idle <-chan struct{}) {
 		one.queue = append(one.queue[:keep:keep], slices.DeleteFunc(slices.Clone(one.queue[keep:]), func(t *task) bool { return t.owner == who })...)
 		switch {
 		case len(one.queue) == 0:
-			delete(l.byKey, key)
 			one.stopRest()
+			l.forget(one)
 		case one.queue[0] != wasHead && one.stopRest():
 			l.makeReady(one)
 		}
 	}
+	l.dropEmpty()
 	l.start()
 	done := make(chan struct{})
 	if of := l.owners[who]; of != nil {

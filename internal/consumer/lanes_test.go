@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-func sleeping(d time.Duration, then func()) func() (bool, time.Duration) {
-	return func() (bool, time.Duration) {
+func sleeping(d time.Duration, then func()) func(time.Duration) (bool, time.Duration) {
+	return func(time.Duration) (bool, time.Duration) {
 		time.Sleep(d)
 		if then != nil {
 			then()
@@ -33,7 +33,7 @@ func TestLanesKeepOrderAndBound(t *testing.T) {
 			for n := range names {
 				name := fmt.Sprint("lane", n)
 				took, rests := time.Duration(random.IntN(50))*time.Millisecond, random.IntN(3)
-				l.add(name, &task{owner: 1, step: func() (bool, time.Duration) {
+				l.add(Lane{Name: name}, &task{owner: 1, step: func(time.Duration) (bool, time.Duration) {
 					mu.Lock()
 					if busy[name] {
 						t.Errorf("%s runs twice at a time", name)
@@ -69,12 +69,12 @@ func TestALongLaneDoesNotFillThePlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLanes(4, nil)
 		for range 10_000 {
-			l.add("long", &task{owner: 1, step: sleeping(time.Second, nil)})
+			l.add(Lane{Name: "long"}, &task{owner: 1, step: sleeping(time.Second, nil)})
 		}
 		start := time.Now()
 		done := make(chan time.Duration, 3)
 		for i := range 3 {
-			l.add(fmt.Sprint("short", i), &task{owner: 1, step: sleeping(time.Second, func() { done <- time.Since(start) })})
+			l.add(Lane{Name: fmt.Sprint("short", i)}, &task{owner: 1, step: sleeping(time.Second, func() { done <- time.Since(start) })})
 		}
 		for range 3 {
 			if took := <-done; took != time.Second {
@@ -92,7 +92,7 @@ func TestLanesWithoutANameWaitForNobody(t *testing.T) {
 		var all sync.WaitGroup
 		for range 10 {
 			all.Add(1)
-			l.add("", &task{owner: 1, step: sleeping(time.Second, all.Done)})
+			l.add(Lane{Name: ""}, &task{owner: 1, step: sleeping(time.Second, all.Done)})
 		}
 		all.Wait()
 		if took := time.Since(start); took != time.Second {
@@ -107,16 +107,16 @@ func TestDrop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLanes(2, nil)
 		ran := make(chan string, 100)
-		named := func(name string, d time.Duration, finished bool) func() (bool, time.Duration) {
-			return func() (bool, time.Duration) { time.Sleep(d); ran <- name; return finished, time.Minute }
+		named := func(name string, d time.Duration, finished bool) func(time.Duration) (bool, time.Duration) {
+			return func(time.Duration) (bool, time.Duration) { time.Sleep(d); ran <- name; return finished, time.Minute }
 		}
-		l.add("a", &task{owner: "old", step: named("old runs", time.Second, false)})
-		l.add("a", &task{owner: "old", step: named("old waits behind it", 0, true)})
-		l.add("b", &task{owner: "old", step: named("old rests", 0, false)})
+		l.add(Lane{Name: "a"}, &task{owner: "old", step: named("old runs", time.Second, false)})
+		l.add(Lane{Name: "a"}, &task{owner: "old", step: named("old waits behind it", 0, true)})
+		l.add(Lane{Name: "b"}, &task{owner: "old", step: named("old rests", 0, false)})
 		synctest.Wait()
-		l.add("b", &task{owner: "new", step: named("new behind the resting", 0, true)})
-		l.add("a", &task{owner: "new", step: named("new behind the running", 0, true)})
-		l.add("c", &task{owner: "old", step: named("another rests", 0, false)})
+		l.add(Lane{Name: "b"}, &task{owner: "new", step: named("new behind the resting", 0, true)})
+		l.add(Lane{Name: "a"}, &task{owner: "new", step: named("new behind the running", 0, true)})
+		l.add(Lane{Name: "c"}, &task{owner: "old", step: named("another rests", 0, false)})
 		synctest.Wait()
 		start := time.Now()
 		<-l.drop("old")

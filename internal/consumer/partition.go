@@ -16,6 +16,7 @@ const (
 	delayFetch   = 64 << 10  // held until due
 	troublePause = time.Second
 	rangePause   = 30 * time.Second
+	roomLook     = time.Second
 	longestSleep = time.Minute // a step of the wall clock is noticed within this time
 )
 
@@ -92,18 +93,30 @@ func (p *partition) take(ctx context.Context, r kafka.Record) bool {
 			return false
 		}
 	}
-	for room := p.tracker.room(); room != nil; room = p.tracker.room() {
-		select {
-		case <-room:
-		case <-ctx.Done():
-			return false
-		}
-	}
-	if ctx.Err() != nil {
+	if !p.awaitRoom(ctx) {
 		return false
 	}
 	p.deliver(r, due)
 	return true
+}
+
+// awaitRoom waits until one more delivery fits. Where a share's limit is what keeps it from fitting, some of that share's
+// are asked to go away.
+func (p *partition) awaitRoom(ctx context.Context) bool {
+	for room := p.tracker.room(); room != nil; room = p.tracker.room() {
+		p.session.c.lanes.turnAway(func(t *task) bool { return t.of.part == p })
+		look := time.NewTimer(roomLook)
+		select {
+		case <-room:
+		case <-look.C:
+		case <-ctx.Done():
+		}
+		look.Stop()
+		if ctx.Err() != nil {
+			return false
+		}
+	}
+	return ctx.Err() == nil
 }
 
 // deliver queues the record in its lane.
@@ -112,6 +125,7 @@ func (p *partition) deliver(r kafka.Record, due time.Time) {
 	d.Delivery = Delivery{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Key: r.Key, Value: r.Value,
 		Headers: r.Headers, Time: r.Time, FirstSeen: time.Now(), Alive: p.session.gen.SignOfLife}
 	d.Origin = d.Place()
+	d.Crowded = func() time.Duration { return d.crowded }
 	var head delayHeaders
 	if p.delay > 0 {
 		head = readDelayHeaders(r.Headers)
@@ -126,21 +140,21 @@ func (p *partition) deliver(r kafka.Record, due time.Time) {
 			d.Cause, d.Origin, d.FirstSeen, d.Moved = head.cause, head.origin, head.firstSeen, head.place
 		}
 	}
-	lane := ""
+	var lane Lane
 	if head.err != nil {
 		d.work = func(context.Context) Verdict { return Dead(ReasonUndecodable, head.err) }
 	} else {
 		lane, d.work = p.route(d.Delivery)
 	}
-	p.session.c.lanes.add(lane, &task{owner: p.session, step: d.step, of: d})
+	p.session.c.lanes.add(lane, &task{owner: p.session, early: p.delay > 0, step: d.step, of: d})
 }
 
 // route asks the Handler. If that panics, it is asked again where panics of works are counted.
-func (p *partition) route(d Delivery) (lane string, work Work) {
+func (p *partition) route(d Delivery) (lane Lane, work Work) {
 	handler := p.session.c.handler
 	defer func() {
 		if recover() != nil {
-			lane, work = "", func(ctx context.Context) Verdict {
+			lane, work = Lane{}, func(ctx context.Context) Verdict {
 				_, again := handler.Route(d)
 				return again(ctx)
 			}

@@ -176,9 +176,9 @@ func (s *session) problems(stuckAfter time.Duration) (problems []error) {
 			problems = append(problems, fmt.Errorf("partition %s: %s", p.TopicPartition, blocked))
 			continue
 		}
-		if oldest, since, waiting := p.tracker.oldest(); waiting && time.Since(since) > stuckAfter {
+		if offset, since, _, waiting := p.tracker.waiting(); waiting && time.Since(since) > stuckAfter {
 			problems = append(problems, fmt.Errorf("partition %s has waited for offset %d for %s: %s",
-				p.TopicPartition, oldest.offset, time.Since(since).Round(time.Second), s.describe(p)))
+				p.TopicPartition, offset, time.Since(since).Round(time.Second), s.describe(p)))
 		}
 	}
 	return problems

@@ -40,8 +40,8 @@ func (p *partition) status() PartitionStatus {
 	if mark, known := p.tracker.watermark(); known && s.End >= 0 {
 		s.Lag = max(0, s.End-mark)
 	}
-	if oldest, _, waiting := p.tracker.oldest(); waiting {
-		s.DueSince = oldest.due
+	if _, _, due, waiting := p.tracker.waiting(); waiting {
+		s.DueSince = due
 		return s
 	}
 	p.mu.Lock()

@@ -9,27 +9,29 @@ import (
 const (
 	windowCount  = 2048    // deliveries that are not done
 	windowBytes  = 2 << 20 // of their keys, values and headers
-	windowOffset = 1 << 15 // places between the watermark and the newest delivery: done ones behind one that waits
+	windowOffset = 1 << 16 // offsets between the watermark and the newest delivery: done ones behind one that waits
 )
 
-// place is one delivered offset in its partition's FIFO.
+// place is one delivered offset that is not done.
 type place struct {
 	offset int64
 	size   int
 	due    time.Time // since when it could run
-	done   bool
+
+	before, behind *place
+	done           bool
 }
 
-// tracker is a partition's watermark: a FIFO of the delivered offsets, whose done prefix may be committed. Offsets have
-// gaps (transactions, compaction); behind a FIFO that is empty the watermark is where reading goes on. It never goes back.
+// tracker is a partition's watermark: everything before the oldest delivery that is not done may be committed, and where
+// there is none, everything before the place where reading goes on. Offsets have gaps (transactions, compaction). It
+// never goes back.
 type tracker struct {
-	mu       sync.Mutex
-	fifo     []*place
-	position int64 // where reading goes on; -1: not known yet
-	count    int   // not done
-	bytes    int
-	headAt   time.Time     // since when the head of the FIFO is the head
-	freed    chan struct{} // closed and made anew when something is done
+	mu             sync.Mutex
+	oldest, newest *place // the list of those that are not done
+	position       int64  // where reading goes on; -1: not known yet
+	count, bytes   int    // of the list
+	oldestAt       time.Time
+	freed          chan struct{} // closed and made anew when something is done
 }
 
 // newTracker begins at an offset, or at -1 where it is not known yet.
@@ -41,21 +43,23 @@ func newTracker(start int64) *tracker {
 func (t *tracker) room() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.count < windowCount && t.bytes < windowBytes && len(t.fifo) < windowOffset {
+	if t.oldest == nil || t.count < windowCount && t.bytes < windowBytes && t.position-t.oldest.offset < windowOffset {
 		return nil
 	}
 	return t.freed
 }
 
-// add takes an offset, higher than all before, into the FIFO.
+// add takes an offset, higher than all before.
 func (t *tracker) add(offset int64, size int, due time.Time) *place {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p := &place{offset: offset, size: size, due: due}
-	if len(t.fifo) == 0 {
-		t.headAt = time.Now()
+	p := &place{offset: offset, size: size, due: due, before: t.newest}
+	if t.newest != nil {
+		t.newest.behind = p
+	} else {
+		t.oldest, t.oldestAt = p, time.Now()
 	}
-	t.fifo = append(t.fifo, p)
+	t.newest = p
 	t.count++
 	t.bytes += size
 	t.position = max(t.position, offset+1)
@@ -72,15 +76,17 @@ func (t *tracker) done(p *place) {
 	p.done = true
 	t.count--
 	t.bytes -= p.size
-	head := 0
-	for head < len(t.fifo) && t.fifo[head].done {
-		t.fifo[head] = nil
-		head++
+	if p.before != nil {
+		p.before.behind = p.behind
+	} else {
+		t.oldest, t.oldestAt = p.behind, time.Now()
 	}
-	if head > 0 {
-		t.fifo = t.fifo[head:]
-		t.headAt = time.Now()
+	if p.behind != nil {
+		p.behind.before = p.before
+	} else {
+		t.newest = p.before
 	}
+	p.before, p.behind = nil, nil
 	close(t.freed)
 	t.freed = make(chan struct{})
 }
@@ -97,7 +103,7 @@ func (t *tracker) read(next int64) {
 func (t *tracker) restart(at int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.fifo) > 0 {
+	if t.oldest != nil {
 		return false
 	}
 	t.position = at
@@ -122,18 +128,19 @@ func (t *tracker) status() (open int, position int64) {
 func (t *tracker) watermark() (int64, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.fifo) > 0 {
-		return t.fifo[0].offset, true
+	if t.oldest != nil {
+		return t.oldest.offset, true
 	}
 	return t.position, t.position >= 0
 }
 
-// oldest is the delivery that the watermark waits for, and since when it does. False when it waits for none.
-func (t *tracker) oldest() (place, time.Time, bool) {
+// waiting is the delivery that the watermark waits for, since when it does, and when it was due. False when it waits for
+// none.
+func (t *tracker) waiting() (offset int64, since, due time.Time, is bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.fifo) == 0 {
-		return place{}, time.Time{}, false
+	if t.oldest == nil {
+		return 0, time.Time{}, time.Time{}, false
 	}
-	return *t.fifo[0], t.headAt, true
+	return t.oldest.offset, t.oldestAt, t.oldest.due, true
 }

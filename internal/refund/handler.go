@@ -14,6 +14,10 @@ type Work struct {
 	Place     string // topic/partition/offset of the message
 	FirstSeen time.Time
 	Alive     Alive
+	// Crowded is 0 where it is this delivery's turn. Else the merchant's own
+	// deliveries fill the place where others wait: this one has to wait elsewhere,
+	// for about so long. Nil: never.
+	Crowded func() time.Duration
 }
 
 // Handler takes one delivery to one verdict. Its steps, in this order: slot,
@@ -71,6 +75,11 @@ func (h *Handler) Handle(ctx context.Context, w Work) Verdict {
 			return d.reject(ctx, *no)
 		}
 	}
+	if w.Crowded != nil {
+		if after := w.Crowded(); after > 0 {
+			return d.park(ctx, Wait{After: after, Code: CodeRateLimited, Message: "all of the merchant's calls have been under way for long"})
+		}
+	}
 	slot, wait := d.slot(ctx, kind)
 	if wait != nil {
 		return d.park(ctx, *wait)
@@ -107,7 +116,6 @@ func (l lease) left() time.Duration { return time.Until(l.ends) }
 
 // claim asks the store until it answers, then goes where the answer says.
 func (d *delivery) claim(ctx context.Context, slot *heldSlot) Verdict {
-	patience := time.Now().Add(d.account.MaxWait)
 	for {
 		claimed, lease, err := d.take(ctx)
 		switch {
@@ -124,15 +132,16 @@ func (d *delivery) claim(ctx context.Context, slot *heldSlot) Verdict {
 			if _, err := d.Recorder.Note(ctx, claimed.Record, News{Source: FromWorker, Adopt: &Adoption{d.Request, d.account.Gateway.Order(d.Request)}}, d.Alive); err != nil {
 				return d.undecided(ctx, err)
 			}
-		case claimed.Answer == NotNow && time.Now().Add(claimed.Wait).Before(patience):
-			if err := pause(ctx, claimed.Wait); err != nil {
-				return abandon(err)
-			}
+		case claimed.Answer == NotNow && claimed.Wait < d.account.MaxWait:
+			// In its place, but without the slot: it is another's until then.
+			return Verdict{Kind: Again, After: claimed.Wait, Err: errNotYet}
 		default:
 			return d.unclaimed(ctx, claimed)
 		}
 	}
 }
+
+var errNotYet = errors.New("its turn at the merchant's rate, or its order's interval, comes in a moment")
 
 // sendForFollowUp sends what a follow-up found to be surely not sent. Its slot was
 // for a query, which an operator's hold and a breaker let pass sooner than a

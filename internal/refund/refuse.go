@@ -9,7 +9,8 @@ import (
 func (d *delivery) unclaimed(ctx context.Context, claimed Claimed) Verdict {
 	switch claimed.Answer {
 	case NotNow:
-		return d.park(ctx, Wait{After: claimed.Wait, Code: CodeRateLimited, Message: "the merchant's rate, or its order's interval, is used up"})
+		wait := Wait{After: claimed.Wait, Code: CodeRateLimited, Message: "the merchant's rate, or its order's interval, is used up"}
+		return d.parkAs(ctx, wait, func(context.Context) (Record, error) { return d.begun(claimed.Record), nil })
 	case Running, Finished:
 		return d.repeat(ctx, claimed.Record)
 	case ChainEnded:
@@ -46,11 +47,15 @@ func (d *delivery) repeat(ctx context.Context, rec Record) Verdict {
 // park keeps the message for a merchant that cannot be called now. A wait that
 // people would notice is an event, once.
 func (d *delivery) park(ctx context.Context, wait Wait) Verdict {
+	return d.parkAs(ctx, wait, d.stored)
+}
+
+func (d *delivery) parkAs(ctx context.Context, wait Wait, record func(context.Context) (Record, error)) Verdict {
 	if d.FollowUp > 0 {
 		return Verdict{Kind: Later, After: wait.After, Cause: CauseFollowUp, FollowUp: d.FollowUp}
 	}
 	if wait.After >= announceAfter {
-		rec, err := d.stored(ctx)
+		rec, err := record(ctx)
 		if err != nil {
 			return d.undecided(ctx, err)
 		}
@@ -99,9 +104,14 @@ func (d *delivery) stored(ctx context.Context) (rec Record, err error) {
 		rec, err = d.Recorder.Records.Load(ctx, d.Request.Key)
 		return err
 	})
-	if err == nil && !rec.Known() {
+	return d.begun(rec), err
+}
+
+// begun is the record, or where there is none yet the one that the request begins.
+func (d *delivery) begun(rec Record) Record {
+	if !rec.Known() {
 		rec.Request, rec.Provider, rec.Order = d.Request, d.account.Provider, d.account.Gateway.Order(d.Request)
 		rec.FirstSeen, rec.Holding = d.FirstSeen, HoldsNothing
 	}
-	return rec, err
+	return rec
 }

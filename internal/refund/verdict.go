@@ -26,8 +26,8 @@ const (
 	Later
 	// Dead: to the dead letters, with its reason.
 	Dead
-	// Again: nothing could be decided (the store is away): the same work once
-	// more, in place.
+	// Again: nothing could be decided (the store is away), or it may go in a
+	// moment: the same work once more, in place.
 	Again
 	// Abandon: not ours any more; nothing is committed past it.
 	Abandon

@@ -22,7 +22,7 @@ const (
 	bluePayApp   = "733b887a4a784708bb369524db5b6ded"
 )
 
-func (s *System) startGateways(p ports) error {
+func (s *System) startGateways(p ports, more []string) error {
 	merchant, err := s.keyPair("merchant")
 	if err != nil {
 		return err
@@ -39,8 +39,12 @@ func (s *System) startGateways(p ports) error {
 	if err != nil {
 		return err
 	}
+	var atEftPay []gatewaysim.EftPayMerchant
+	for _, name := range append([]string{EftPayMerchant}, more...) {
+		atEftPay = append(atEftPay, gatewaysim.EftPayMerchant{UserConfirmKey: name, Secret: eftPaySecret})
+	}
 	s.Gateways, err = gatewaysim.New(gatewaysim.Config{
-		EftPay:      []gatewaysim.EftPayMerchant{{UserConfirmKey: EftPayMerchant, Secret: eftPaySecret}},
+		EftPay:      atEftPay,
 		BluePay:     []gatewaysim.BluePayMerchant{{AppID: bluePayApp, MerchantKey: merchantKey, GatewayKey: gatewayKey, Currency: "THB"}},
 		SettleAfter: 500 * time.Millisecond, MagicAmounts: true,
 	})
@@ -82,12 +86,20 @@ func merchantOf(entry gatewaysim.Entry) string {
 
 // yaml is the sandbox's configuration: short delays and time-outs, so that what
 // takes minutes in production takes seconds here.
-func (s *System) yaml(p ports) string {
-	return strings.NewReplacer(
+func (s *System) yaml(p ports, more []string) string {
+	values := []string{
 		"KAFKA", s.Kafka, "REDIS", s.Redis, "GATEWAYS", s.GatewayURL, "PREFIX", s.Gateways.Prefix(),
 		"WORKER_ADMIN", fmt.Sprint(p.workerAdmin), "BRIDGE_ADMIN", fmt.Sprint(p.bridgeAdmin), "BRIDGE", fmt.Sprint(p.bridge),
-		"EFTPAY", EftPayMerchant, "SECRET", eftPaySecret, "BLUEPAY", BluePayMerchant, "APP", bluePayApp,
-	).Replace(`# Written by the sandbox. The same form as config.example.yaml.
+		"SECRET", eftPaySecret, "BLUEPAY", BluePayMerchant, "APP", bluePayApp,
+	}
+	text := strings.NewReplacer(values...).Replace(commonYAML)
+	for _, name := range append([]string{EftPayMerchant}, more...) {
+		text += strings.NewReplacer(append(values, "EFTPAY", name)...).Replace(eftPayYAML)
+	}
+	return text + strings.NewReplacer(values...).Replace(bluePayYAML)
+}
+
+const commonYAML = `# Written by the sandbox. The same form as config.example.yaml.
 kafka:
   brokers: [KAFKA]
   session_timeout: 6s
@@ -104,7 +116,9 @@ bridge:
   timeout: 1s
 log: {level: info, format: console}
 merchants:
-  - name: EFTPAY
+`
+
+const eftPayYAML = `  - name: EFTPAY
     provider: eftpay
     base_url: GATEWAYSPREFIX
     currency: HKD
@@ -115,7 +129,9 @@ merchants:
       user_confirm_key: EFTPAY
       secret: SECRET
       notify_url: http://127.0.0.1:BRIDGE/v1/callbacks/EFTPAY
-  - name: BLUEPAY
+`
+
+const bluePayYAML = `  - name: BLUEPAY
     provider: bluepay
     base_url: GATEWAYS
     currency: THB
@@ -127,8 +143,7 @@ merchants:
       private_key_file: merchant.pem
       gateway_public_key_file: gateway.pub.pem
       callback_url: http://127.0.0.1:BRIDGE/v1/callbacks/BLUEPAY
-`)
-}
+`
 
 // awaitHTTP asks until the answer is 200; its error shows the last answer.
 func awaitHTTP(ctx context.Context, url string) error {

@@ -30,6 +30,10 @@ type Options struct {
 	Fixed bool
 	// Log takes what worker and bridge write; nil: nothing.
 	Log io.Writer
+	// Merchants are further ones at eftPay, with settings like the first one's.
+	Merchants []string
+	// Change alters the configuration that worker and bridge have read; nil: nothing.
+	Change func(*config.Config)
 }
 
 // System is everything, running. Stop it.
@@ -83,18 +87,18 @@ func (s *System) start(o Options) error {
 	if err := s.startRedis(ports.redis); err != nil {
 		return err
 	}
-	if err := s.startGateways(ports); err != nil {
+	if err := s.startGateways(ports, o.Merchants); err != nil {
 		return err
 	}
 	s.Bridge = fmt.Sprintf("http://127.0.0.1:%d", ports.bridge)
 	s.ConfigFile = filepath.Join(s.folder, "refundworker.yaml")
-	if err := os.WriteFile(s.ConfigFile, []byte(s.yaml(ports)), 0o600); err != nil {
+	if err := os.WriteFile(s.ConfigFile, []byte(s.yaml(ports, o.Merchants)), 0o600); err != nil {
 		return err
 	}
-	if s.Config, err = app.Load(s.ConfigFile); err != nil {
+	if s.Config, err = s.load(o); err != nil {
 		return err
 	}
-	bridges, err := app.Load(s.ConfigFile) // each process has read its own: a configuration is not for concurrent use
+	bridges, err := s.load(o) // each process has read its own: a configuration is not for concurrent use
 	if err != nil {
 		return err
 	}
@@ -105,6 +109,14 @@ func (s *System) start(o Options) error {
 	s.daemons.Go(func() error { return s.endWith(app.Worker(s.ctx, s.Config, log)) })
 	s.daemons.Go(func() error { return s.endWith(app.Bridge(s.ctx, bridges, log)) })
 	return errors.Join(s.awaitReady(s.Config.Worker.Admin), s.awaitReady(s.Config.Bridge.Admin))
+}
+
+func (s *System) load(o Options) (*config.Config, error) {
+	cfg, err := app.Load(s.ConfigFile)
+	if err == nil && o.Change != nil {
+		o.Change(cfg)
+	}
+	return cfg, err
 }
 
 // endWith ends the whole system where one of its daemons could not go on.

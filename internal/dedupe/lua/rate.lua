@@ -4,9 +4,11 @@
 -- The key of the rate is tat|tail|asks|interval: the theoretical arrival time, the last place that was given away to a
 -- refund, the last time that was named to a query, and the time between two calls. The queue holds each waiting refund
 -- under its number with its place (the time from which it may go), so that each comes back once, at its own time, and
--- a newcomer goes behind those that wait. Places of refunds that never come back are dropped after PLACE_KEPT.
+-- a newcomer goes behind those that wait. Places of refunds that never come back are dropped after PLACE_KEPT, each time
+-- that places of another minute begin to be given away.
 
 local PLACE_KEPT = 43200000000
+local MINUTE = 60000000
 
 local function load_rate(key, per_second)
   local g = {tat = 0, tail = 0, asks = 0, interval = math.max(1, math.floor(1000000 / per_second))}
@@ -41,8 +43,10 @@ local function wait_for_call(rate_key, queue_key, g, member)
     return g.free_at - now + redis.call('ZRANK', queue_key, member) * g.interval
   end
   if g.free_at <= now and g.tail <= now then return nil end
-  redis.call('ZREMRANGEBYSCORE', queue_key, '-inf', '(' .. num(now - PLACE_KEPT))
   place = math.max(g.tail + g.interval, g.free_at)
+  if math.floor(place / MINUTE) ~= math.floor(g.tail / MINUTE) then
+    redis.call('ZREMRANGEBYSCORE', queue_key, '-inf', '(' .. num(now - PLACE_KEPT))
+  end
   g.tail = place
   store_rate(rate_key, g)
   redis.call('ZADD', queue_key, num(place), member)

@@ -2,7 +2,8 @@ package memstore
 
 import "time"
 
-// placeKept is how long a place in the queue is kept past its time.
+// placeKept is how long a place in the queue is kept past its time, and at most a
+// minute of places more.
 const placeKept = 12 * time.Hour
 
 // rate is a merchant's rate over all workers, in microseconds: lua/rate.lua.
@@ -48,12 +49,15 @@ func (t *step) waitForCall(r rate, refundNo string) int64 {
 	if free <= t.now && r.tail <= t.now {
 		return 0
 	}
-	for no, place := range t.m.queue {
-		if place < t.now-placeKept.Microseconds() {
-			remove(t, t.m.queue, no)
+	place := max(r.tail+r.interval, free)
+	if minute := time.Minute.Microseconds(); place/minute != r.tail/minute {
+		for no, other := range t.m.queue {
+			if other < t.now-placeKept.Microseconds() {
+				remove(t, t.m.queue, no)
+			}
 		}
 	}
-	r.tail = max(r.tail+r.interval, free)
+	r.tail = place
 	change(t, &t.m.rate, r)
 	put(t, t.m.queue, refundNo, r.tail)
 	return r.tail - t.now
