@@ -9,7 +9,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/refundworker/refundworker/cmd/refundctl/internal/chart"
 	"github.com/refundworker/refundworker/cmd/refundctl/internal/load"
+	"github.com/refundworker/refundworker/cmd/refundctl/internal/out"
 	"github.com/refundworker/refundworker/internal/audit"
 	"github.com/refundworker/refundworker/internal/events"
 	"github.com/refundworker/refundworker/internal/kafka"
@@ -47,7 +49,7 @@ func (t *loadTest) all(ctx context.Context) (*load.Result, int, error) {
 		return nil, 0, err
 	}
 	task, err := t.run.begin(ctx, t.system, entry{What: "replay", Merchant: t.merchant,
-		Detail: fmt.Sprintf("run %s: %d refunds, %g to %g a second over %s", t.names.Run, t.schedule.Count(), t.schedule.From, t.schedule.To, t.schedule.For)})
+		Detail: fmt.Sprintf("run %s: %s", t.names.Run, t.schedule)})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -80,19 +82,9 @@ func (t *loadTest) sendAndWatch(ctx context.Context, follower *follower) error {
 		}
 		return err
 	})
-	all.Go(func() error {
-		every := time.NewTicker(500 * time.Millisecond)
-		defer every.Stop()
-		for {
-			select {
-			case <-watching.Done():
-				return nil
-			case <-every.C:
-				l := t.recorder.Live()
-				progress.Show("%s: sent %d, ended %d, under way %d, p50 %s, p99 %s", t.names.Run, l.Sent, l.Ended, l.Sent-l.Ended, short(l.P50), short(l.P99))
-			}
-		}
-	})
+	if t.run.ErrTerminal {
+		all.Go(func() error { t.live(watching, progress); return nil })
+	}
 	err := t.send(watching)
 	if err == nil {
 		select {
@@ -110,7 +102,38 @@ func (t *loadTest) sendAndWatch(ctx context.Context, follower *follower) error {
 	return err
 }
 
-func short(d time.Duration) string { return d.Round(100 * time.Microsecond).String() }
+// live rewrites the line until ctx ends.
+func (t *loadTest) live(ctx context.Context, progress *out.Progress) {
+	every := time.NewTicker(500 * time.Millisecond)
+	defer every.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-every.C:
+			l := t.recorder.Live(now)
+			progress.Show("%s %s: sent %d (%.0f/s), ended %d (%.0f/s), under way %d, lag %s, p50 %s, p99 %s", t.names.Run, age(now.Sub(t.began)),
+				l.Sent, l.SentRate, l.Ended, l.EndedRate, l.Sent-l.Ended, t.lag(ctx), chart.Millis(millis(l.P50)), chart.Millis(millis(l.P99)))
+		}
+	}
+}
+
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// lag is how many requests the workers' group has not committed.
+func (t *loadTest) lag(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	rows, err := t.system.offsets(ctx, t.system.Topics.Requests)
+	if err != nil {
+		return "?"
+	}
+	var sum int64
+	for _, o := range rows {
+		sum += o.Lag
+	}
+	return fmt.Sprint(sum)
+}
 
 // send publishes each message at its time, or as soon after as that is possible.
 func (t *loadTest) send(ctx context.Context) error {
@@ -177,6 +200,9 @@ func (t *loadTest) watch(ctx context.Context, f *follower) error {
 				return nil
 			}
 			t.status(e)
+			if e.Status.Status == refund.StatusPending {
+				t.recorder.Pending(i, time.Now())
+			}
 			if e.Status.Final && t.recorder.Ended(i, e.Status.Status, time.Now()) {
 				return errEnough
 			}

@@ -12,7 +12,7 @@ import (
 func (r *Result) WriteHGRM(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "%12s %14s %10s %14s\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)")
-	for _, p := range r.steps() {
+	for _, p := range steps(len(r.sorted)) {
 		upTo := int(math.Ceil(float64(len(r.sorted)) * p))
 		if p < 1 {
 			fmt.Fprintf(b, "%12.3f %14.12f %10d %14.2f\n", ms(percentile(r.sorted, p*100)), p, upTo, 1/(1-p))
@@ -35,18 +35,15 @@ func (r *Result) WriteHGRM(w io.Writer) error {
 
 // steps are the percentiles of the distribution, denser towards 1, as far as there
 // are values behind them.
-func (r *Result) steps() (all []float64) {
-	if len(r.sorted) == 0 {
+func steps(values int) (all []float64) {
+	if values == 0 {
 		return nil
 	}
 	const perHalf = 5
-	for distance, left := 1.0, float64(len(r.sorted)); left >= 1; distance, left = distance/2, left/2 {
+	for distance, left := 1.0, float64(values); left >= 1; distance, left = distance/2, left/2 {
 		for i := range perHalf {
 			all = append(all, 1-distance+distance/2*float64(i)/perHalf)
 		}
 	}
 	return append(all, 1)
 }
-
-// at is the latency at a percentile, in milliseconds.
-func (r *Result) at(p float64) float64 { return ms(percentile(r.sorted, p*100)) }

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,12 @@ type Names struct{ Run string }
 func NewNames(now time.Time) Names {
 	return Names{"L" + strings.ToUpper(strconv.FormatInt(now.UnixMilli(), 36))}
 }
+
+// fresh is what a number and an order of a run look like.
+var fresh = regexp.MustCompile(`^L[0-9A-Z]{8}R[0-9A-Z]+$`)
+
+// IsFresh says that a request was made by a load test.
+func IsFresh(r refund.Request) bool { return fresh.MatchString(r.RefundNo) && r.RequestedAt.IsZero() }
 
 // RefundNo is the number of message i.
 func (n Names) RefundNo(i int) string {

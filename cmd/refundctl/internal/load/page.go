@@ -6,14 +6,22 @@ import (
 	"html/template"
 	"io"
 	"math"
-	"strings"
+
+	"github.com/refundworker/refundworker/cmd/refundctl/internal/chart"
 )
 
 //go:embed page.html
 var pageText string
 
 var page = template.Must(template.New("load").Funcs(template.FuncMap{
-	"ms": func(v float64) string { return fmt.Sprintf("%.1f", v) },
+	"ms": chart.Millis,
+	"count": func(n any) string {
+		if f, ok := n.(float64); ok {
+			return chart.Count(math.Round(f))
+		}
+		return chart.Count(float64(n.(int)))
+	},
+	"style": chart.Style,
 }).Parse(pageText))
 
 // WritePage writes the run as one page that needs nothing else: no script, no other
@@ -21,110 +29,60 @@ var page = template.Must(template.New("load").Funcs(template.FuncMap{
 func (r *Result) WritePage(w io.Writer) error {
 	return page.Execute(w, struct {
 		*Result
-		Plots []plot
-	}{r, r.plots()})
+		Charts []template.HTML
+	}{r, r.charts()})
 }
 
-// plot is one picture: lines over an axis.
-type plot struct {
-	Title, XTitle, YTitle string
-	Lines                 []line
-	XTicks, YTicks        []tick
-}
-
-type line struct {
-	Name   string
-	Class  string
-	Points string // of an SVG polyline
-}
-
-type tick struct {
-	At    float64 // in the plot's own units
-	Label string
-}
-
-// The plot's area in SVG units.
-const (
-	plotWidth  = 800
-	plotHeight = 240
-)
-
-// series is a line's values by x.
-type series struct {
-	name, class string
-	y           []float64
-}
-
-func (r *Result) plots() []plot {
-	if len(r.Seconds1) == 0 {
-		return nil
+// Measured is the value for people, with its unit.
+func (j Judged) Measured() string {
+	if j.Unit == "ms" {
+		return chart.Millis(j.Value)
 	}
-	var x, sent, ended, p50, p99, most []float64
-	for _, s := range r.Seconds1 {
+	return chart.Count(math.Round(j.Value*100) / 100)
+}
+
+// Good says that nothing is wrong: thresholds kept, promises too, nothing left over.
+func (r *Result) Good() bool {
+	for _, t := range r.Thresholds {
+		if !t.OK {
+			return false
+		}
+	}
+	return r.AuditOK && r.Open == 0 && r.Errors == 0
+}
+
+func (r *Result) charts() []template.HTML {
+	var x, sent, ended, underWay, p50, p99, most []float64
+	for _, s := range r.Timeline {
 		x = append(x, float64(s.Second))
-		sent, ended = append(sent, float64(s.Sent)), append(ended, float64(s.Ended))
+		sent, ended, underWay = append(sent, float64(s.Sent)), append(ended, float64(s.Ended)), append(underWay, float64(s.UnderWay))
 		p50, p99, most = append(p50, s.P50), append(p99, s.P99), append(most, s.Max)
 	}
-	plots := []plot{
-		draw("Latency by intended second", "seconds", "ms", x, []series{{"max", "c", most}, {"p99", "b", p99}, {"p50", "a", p50}}, nil),
-		draw("Refunds by intended second", "seconds", "refunds", x, []series{{"to be sent", "c", sent}, {"ended", "a", ended}}, nil),
+	seconds := "seconds since the beginning"
+	return []template.HTML{
+		chart.Lines{Title: "Throughput, refunds a second", X: x, XName: seconds, Y: chart.Count,
+			Series: []chart.Series{{Name: "ended", Class: "a", Y: ended}, {Name: "sent", Class: "c", Y: sent}}}.SVG(),
+		chart.Lines{Title: "Under way", X: x, XName: seconds, Y: chart.Count, Series: []chart.Series{{Name: "sent and not ended", Class: "d", Y: underWay}}}.SVG(),
+		chart.Lines{Title: "Latency of those that were to be sent in each second", X: x, XName: seconds, Y: chart.Millis, Log: true,
+			Series: []chart.Series{{Name: "p50", Class: "a", Y: p50}, {Name: "p99", Class: "b", Y: p99}, {Name: "max", Class: "c", Y: most}}}.SVG(),
+		r.percentiles(),
 	}
-	if len(r.sorted) == 0 {
-		return plots
-	}
-	var at, values []float64
-	for _, p := range r.steps() {
+}
+
+// percentiles is the distribution as HdrHistogram's plotter has it: the rarer, the
+// more room.
+func (r *Result) percentiles() template.HTML {
+	var x, final, pending []float64
+	for _, p := range steps(len(r.sorted)) {
 		if p < 1 {
-			at, values = append(at, math.Log10(1/(1-p))), append(values, r.at(p))
+			x = append(x, math.Log10(1/(1-p)))
+			final, pending = append(final, ms(percentile(r.sorted, p*100))), append(pending, ms(percentile(r.pending, p*100)))
 		}
 	}
-	labels := []string{"0 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %", "99.9999 %"}
-	return append(plots, draw("Latency by percentile", "", "ms", at, []series{{"latency", "a", values}}, labels))
-}
-
-// draw scales series into the plot's area. With labels x is drawn at whole numbers,
-// each with its label.
-func draw(title, xTitle, yTitle string, x []float64, all []series, labels []string) plot {
-	p := plot{Title: title, XTitle: xTitle, YTitle: yTitle}
-	top, right := 1e-9, math.Max(x[len(x)-1], 1)
-	for _, s := range all {
-		for _, y := range s.y {
-			top = math.Max(top, y)
-		}
+	ticks := []chart.Tick{{At: 0, Name: "0 %"}, {At: math.Log10(2), Name: "50 %"}}
+	for nines := 1; nines <= 6; nines++ {
+		ticks = append(ticks, chart.Tick{At: float64(nines), Name: fmt.Sprintf("%.*f %%", max(0, nines-2), 100-math.Pow(10, float64(2-nines)))})
 	}
-	step := niceStep(top)
-	top = math.Ceil(top/step) * step
-	for y := 0.0; y <= top*1.0001; y += step {
-		p.YTicks = append(p.YTicks, tick{plotHeight - y/top*plotHeight, strings.TrimSuffix(fmt.Sprintf("%.3g", y), ".0")})
-	}
-	if labels == nil {
-		step := math.Max(1, niceStep(right))
-		for v := 0.0; v <= right*1.0001; v += step {
-			p.XTicks = append(p.XTicks, tick{v / right * plotWidth, fmt.Sprintf("%.0f", v)})
-		}
-	}
-	for i, label := range labels {
-		if float64(i) <= right {
-			p.XTicks = append(p.XTicks, tick{float64(i) / right * plotWidth, label})
-		}
-	}
-	for _, s := range all {
-		var points strings.Builder
-		for i, y := range s.y {
-			fmt.Fprintf(&points, "%.1f,%.1f ", x[i]/right*plotWidth, plotHeight-y/top*plotHeight)
-		}
-		p.Lines = append(p.Lines, line{s.name, s.class, strings.TrimSpace(points.String())})
-	}
-	return p
-}
-
-// niceStep is 1, 2 or 5 times a power of ten, so that some five of them make v.
-func niceStep(v float64) float64 {
-	base := math.Pow(10, math.Floor(math.Log10(v/5)))
-	for _, m := range []float64{1, 2, 5, 10} {
-		if v/(base*m) <= 6 {
-			return base * m
-		}
-	}
-	return base * 10
+	return chart.Lines{Title: "Latency by percentile", X: x, XName: "of all refunds", XTicks: ticks, Y: chart.Millis,
+		Series: []chart.Series{{Name: "to the final status", Class: "a", Y: final}, {Name: "to PENDING", Class: "e", Y: pending}}}.SVG()
 }

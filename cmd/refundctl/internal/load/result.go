@@ -18,19 +18,36 @@ type Recorder struct {
 	began    time.Time
 
 	mu      sync.Mutex
-	latency []time.Duration // by message; 0: not ended
+	pending []time.Duration // by message, to its first PENDING; 0: none
+	latency []time.Duration // by message, to its ending; 0: not ended
 	ended   map[refund.Status]int
+	clock   []tally // by seconds of the clock
 	done    int
 	sent    int
 	late    int
 	errors  int
 	dead    int
-	recent  []time.Duration // since the last Live
+	recent  []time.Duration // latencies since the last Live
+	looked  time.Time       // at the last Live, with what had been then
+	before  tally
 }
+
+// tally is what happened in a second.
+type tally struct{ sent, ended int }
 
 // NewRecorder begins a run.
 func NewRecorder(s Schedule, began time.Time) *Recorder {
-	return &Recorder{schedule: s, began: began, latency: make([]time.Duration, s.Count()), ended: map[refund.Status]int{}}
+	n := s.Count()
+	return &Recorder{schedule: s, began: began, looked: began, pending: make([]time.Duration, n), latency: make([]time.Duration, n), ended: map[refund.Status]int{}}
+}
+
+// second is the tally of a time.
+func (r *Recorder) second(at time.Time) *tally {
+	i := max(0, int(at.Sub(r.began)/time.Second))
+	for len(r.clock) <= i {
+		r.clock = append(r.clock, tally{})
+	}
+	return &r.clock[i]
 }
 
 // Sent notes messages that were handed to Kafka at this time, from message first on.
@@ -38,6 +55,7 @@ func (r *Recorder) Sent(first, count int, at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sent += count
+	r.second(at).sent += count
 	for i := first; i < first+count; i++ {
 		if at.Sub(r.began)-r.schedule.At(i) > LateAfter {
 			r.late++
@@ -52,6 +70,20 @@ func (r *Recorder) Failed(count int) {
 	r.errors += count
 }
 
+// since is a message's latency, from its intended time; never 0.
+func (r *Recorder) since(i int, at time.Time) time.Duration {
+	return max(at.Sub(r.began)-r.schedule.At(i), time.Microsecond)
+}
+
+// Pending notes that message i was announced to be called; only the first counts.
+func (r *Recorder) Pending(i int, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if i >= 0 && i < len(r.pending) && r.pending[i] == 0 {
+		r.pending[i] = r.since(i, at)
+	}
+}
+
 // Ended notes the final status of message i, or with StatusNone its dead letter;
 // only the first counts. It says whether all messages have ended.
 func (r *Recorder) Ended(i int, status refund.Status, at time.Time) (all bool) {
@@ -60,7 +92,8 @@ func (r *Recorder) Ended(i int, status refund.Status, at time.Time) (all bool) {
 	if i < 0 || i >= len(r.latency) || r.latency[i] != 0 {
 		return r.done == len(r.latency)
 	}
-	r.latency[i] = max(at.Sub(r.began)-r.schedule.At(i), time.Microsecond)
+	r.latency[i] = r.since(i, at)
+	r.second(at).ended++
 	r.done++
 	if status == refund.StatusNone {
 		r.dead++
@@ -73,24 +106,30 @@ func (r *Recorder) Ended(i int, status refund.Status, at time.Time) (all bool) {
 
 // Live is one look at a run under way.
 type Live struct {
-	Sent, Ended int
-	P50, P99    time.Duration // of those that ended since the last look
+	Sent, Ended         int
+	SentRate, EndedRate float64       // a second, since the last look
+	P50, P99            time.Duration // of those that ended since then
 }
 
 // Live answers it.
-func (r *Recorder) Live() Live {
+func (r *Recorder) Live(now time.Time) Live {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	slices.Sort(r.recent)
 	l := Live{Sent: r.sent, Ended: r.done, P50: percentile(r.recent, 50), P99: percentile(r.recent, 99)}
-	r.recent = r.recent[:0]
+	if seconds := now.Sub(r.looked).Seconds(); seconds > 0 {
+		l.SentRate, l.EndedRate = float64(r.sent-r.before.sent)/seconds, float64(r.done-r.before.ended)/seconds
+	}
+	r.recent, r.looked, r.before = r.recent[:0], now, tally{r.sent, r.done}
 	return l
 }
 
-// Result is a run's outcome. Latencies are in milliseconds.
+// Result is a run's outcome. Latencies are in milliseconds, from the time at which a
+// message was to be sent.
 type Result struct {
 	Run        string         `json:"run"`
 	Began      time.Time      `json:"began"`
+	Load       string         `json:"load"`    // in words
 	Seconds    float64        `json:"seconds"` // from the first message's time to the last ending
 	Planned    int            `json:"planned"`
 	Sent       int            `json:"sent"`
@@ -98,86 +137,122 @@ type Result struct {
 	Errors     int            `json:"errors"` // not acknowledged by Kafka
 	Ended      map[string]int `json:"ended"`  // by final status
 	Dead       int            `json:"dead"`
-	Open       int            `json:"open"` // not ended when the test did
-	Lost       int            `json:"lost"` // of those: by the audit
-	Rate       float64        `json:"rate"` // refunds ended a second
-	Latency    Latency        `json:"latency_ms"`
+	Open       int            `json:"open"`       // not ended when the test did
+	Lost       int            `json:"lost"`       // of those: by the audit
+	Rate       float64        `json:"rate"`       // refunds ended a second
+	Pending    Latency        `json:"pending_ms"` // to the first PENDING
+	Latency    Latency        `json:"latency_ms"` // to the final status, or the dead letter
 	Thresholds []Judged       `json:"thresholds"`
 	Audit      string         `json:"audit"`
 	AuditOK    bool           `json:"audit_ok"`
-	Seconds1   []Second       `json:"timeline"`
+	Timeline   []Second       `json:"timeline"`
 
-	sorted []time.Duration
+	sorted, pending []time.Duration
 }
 
-// Latency from the intended time to the final status, in milliseconds.
+// Latency of many, in milliseconds.
 type Latency struct {
-	Mean float64 `json:"mean"`
-	Min  float64 `json:"min"`
-	P50  float64 `json:"p50"`
-	P90  float64 `json:"p90"`
-	P95  float64 `json:"p95"`
-	P99  float64 `json:"p99"`
-	P999 float64 `json:"p99.9"`
-	Max  float64 `json:"max"`
+	Count int     `json:"count"`
+	Mean  float64 `json:"mean"`
+	Min   float64 `json:"min"`
+	P50   float64 `json:"p50"`
+	P90   float64 `json:"p90"`
+	P95   float64 `json:"p95"`
+	P99   float64 `json:"p99"`
+	P999  float64 `json:"p99.9"`
+	Max   float64 `json:"max"`
 }
 
-// Second is one second of the run, by intended times.
+// Second is one second of the run.
 type Second struct {
-	Second int     `json:"second"`
-	Sent   int     `json:"sent"`  // that were to be sent in it
-	Ended  int     `json:"ended"` // of those
-	P50    float64 `json:"p50_ms"`
-	P99    float64 `json:"p99_ms"`
-	Max    float64 `json:"max_ms"`
+	Second   int     `json:"second"`
+	Sent     int     `json:"sent"`      // in it
+	Ended    int     `json:"ended"`     // in it
+	UnderWay int     `json:"under_way"` // at its end
+	Due      int     `json:"due"`       // that were to be sent in it
+	P50      float64 `json:"p50_ms"`    // of those that were to be sent in it, and have ended
+	P99      float64 `json:"p99_ms"`
+	Max      float64 `json:"max_ms"`
 }
 
 // Result answers what the run came to.
 func (r *Recorder) Result(run string) *Result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := &Result{Run: run, Began: r.began.UTC(), Planned: len(r.latency), Sent: r.sent, Late: r.late, Errors: r.errors, Dead: r.dead,
+	out := &Result{Run: run, Began: r.began.UTC(), Load: r.schedule.String(), Planned: len(r.latency), Sent: r.sent, Late: r.late, Errors: r.errors, Dead: r.dead,
 		Open: r.sent - r.done, Ended: map[string]int{}, Thresholds: []Judged{}}
 	for status, n := range r.ended {
 		out.Ended[string(status)] = n
 	}
-	var lastEnd, sum time.Duration
-	var second []time.Duration
-	flush := func() {
-		if n := len(out.Seconds1); n > 0 {
-			s := &out.Seconds1[n-1]
-			slices.Sort(second)
-			s.Ended, s.P50, s.P99, s.Max = len(second), ms(percentile(second, 50)), ms(percentile(second, 99)), ms(percentile(second, 100))
-			second = second[:0]
-		}
-	}
-	for i, latency := range r.latency[:min(r.sent, len(r.latency))] {
-		at := r.schedule.At(i)
-		for len(out.Seconds1) <= int(at/time.Second) {
-			flush()
-			out.Seconds1 = append(out.Seconds1, Second{Second: len(out.Seconds1)})
-		}
-		out.Seconds1[len(out.Seconds1)-1].Sent++
+	sent := min(r.sent, len(r.latency))
+	var lastEnd time.Duration
+	for i, latency := range r.latency[:sent] {
 		if latency > 0 {
-			second = append(second, latency)
 			out.sorted = append(out.sorted, latency)
-			sum += latency
-			lastEnd = max(lastEnd, at+latency)
+			lastEnd = max(lastEnd, r.schedule.At(i)+latency)
+		}
+		if r.pending[i] > 0 {
+			out.pending = append(out.pending, r.pending[i])
 		}
 	}
-	flush()
-	slices.Sort(out.sorted)
+	out.Latency, out.Pending = latencyOf(out.sorted), latencyOf(out.pending)
 	out.Seconds = lastEnd.Seconds()
 	if lastEnd > 0 {
 		out.Rate = float64(len(out.sorted)) / lastEnd.Seconds()
 	}
-	if n := len(out.sorted); n > 0 {
-		out.Latency = Latency{Mean: ms(sum / time.Duration(n)), Min: ms(out.sorted[0])}
-	}
-	for p, into := range map[float64]*float64{50: &out.Latency.P50, 90: &out.Latency.P90, 95: &out.Latency.P95, 99: &out.Latency.P99, 99.9: &out.Latency.P999, 100: &out.Latency.Max} {
-		*into = ms(percentile(out.sorted, p))
-	}
+	out.Timeline = r.timeline(sent)
 	return out
+}
+
+// timeline is the run by seconds: what happened in each by the clock, and what became
+// of those that were to be sent in it.
+func (r *Recorder) timeline(sent int) []Second {
+	var all []Second
+	grow := func(second int) *Second {
+		for len(all) <= second {
+			all = append(all, Second{Second: len(all)})
+		}
+		return &all[second]
+	}
+	underWay := 0
+	for i, t := range r.clock {
+		s := grow(i)
+		underWay += t.sent - t.ended
+		s.Sent, s.Ended, s.UnderWay = t.sent, t.ended, underWay
+	}
+	var latencies []time.Duration
+	for i := 0; i < sent; {
+		second := int(r.schedule.At(i) / time.Second)
+		s := grow(second)
+		latencies = latencies[:0]
+		for ; i < sent && int(r.schedule.At(i)/time.Second) == second; i++ {
+			s.Due++
+			if r.latency[i] > 0 {
+				latencies = append(latencies, r.latency[i])
+			}
+		}
+		slices.Sort(latencies)
+		s.P50, s.P99, s.Max = ms(percentile(latencies, 50)), ms(percentile(latencies, 99)), ms(percentile(latencies, 100))
+	}
+	return all
+}
+
+// latencyOf sorts what it is given.
+func latencyOf(all []time.Duration) Latency {
+	slices.Sort(all)
+	l := Latency{Count: len(all)}
+	if l.Count == 0 {
+		return l
+	}
+	var sum time.Duration
+	for _, one := range all {
+		sum += one
+	}
+	l.Mean, l.Min = ms(sum/time.Duration(l.Count)), ms(all[0])
+	for p, into := range map[float64]*float64{50: &l.P50, 90: &l.P90, 95: &l.P95, 99: &l.P99, 99.9: &l.P999, 100: &l.Max} {
+		*into = ms(percentile(all, p))
+	}
+	return l
 }
 
 // percentile of sorted values: the least one that at least p percent do not exceed.
