@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/refundworker/refundworker/internal/config"
 	"github.com/refundworker/refundworker/internal/sandbox"
 )
 
@@ -23,6 +24,7 @@ func run(args []string, out, errs io.Writer) int {
 	flags := flag.NewFlagSet("sandbox", flag.ContinueOnError)
 	flags.SetOutput(errs)
 	serve := flags.Bool("serve", false, "keep everything up on fixed ports until Ctrl-C, and print how to reach it")
+	rate := flags.Int("rate", 0, "calls a second that each gateway takes of a merchant, for load tests (default 100)")
 	verbose := flags.Bool("v", false, "show the logs of worker and bridge on stderr")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0
@@ -30,12 +32,22 @@ func run(args []string, out, errs io.Writer) int {
 		return 2
 	}
 	if flags.NArg() > 0 {
-		fmt.Fprintf(errs, "sandbox: unknown argument %q; usage: sandbox [-serve] [-v]\n", flags.Arg(0))
+		fmt.Fprintf(errs, "sandbox: unknown argument %q; usage: sandbox [-serve] [-rate N] [-v]\n", flags.Arg(0))
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	signal.Ignore(syscall.SIGPIPE) // so that it ends as it does otherwise, its files removed
+	printed := &printer{to: out, stop: stop}
+	out = printed
 	options := sandbox.Options{Fixed: *serve}
+	if *rate > 0 {
+		options.Change = func(c *config.Config) {
+			for i := range c.Merchants {
+				c.Merchants[i].Rate, c.Merchants[i].Concurrency = *rate, max(c.Merchants[i].Concurrency, *rate/10)
+			}
+		}
+	}
 	if *verbose {
 		options.Log = errs
 	}
@@ -58,6 +70,12 @@ func run(args []string, out, errs io.Writer) int {
 	}
 	interrupted := ctx.Err() != nil
 	err = errors.Join(err, system.Stop())
+	if words, lost := printed.lost(); lost {
+		if words != "" {
+			fmt.Fprintln(errs, "sandbox: its output cannot be written:", words)
+		}
+		return 1
+	}
 	switch {
 	case interrupted && *serve:
 		return 0
