@@ -16,7 +16,7 @@ const (
 	delayFetch   = 64 << 10  // held until due
 	troublePause = time.Second
 	rangePause   = 30 * time.Second
-	roomLook     = time.Second
+	roomLook     = 50 * time.Millisecond
 	longestSleep = time.Minute // a step of the wall clock is noticed within this time
 )
 

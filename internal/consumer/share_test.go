@@ -160,7 +160,7 @@ func TestABacklogBehindASlowShareIsTurnedAway(t *testing.T) {
 			t.Errorf("%d were turned away soon", away.Load())
 		}
 		if took := <-small; took > crowdedAfter+5*time.Second {
-			t.Errorf("the one behind them came after %s", took)
+			t.Errorf("the one behind them came after %s: %d away", took, away.Load())
 		}
 		pass(time.Minute - time.Since(start))
 		if calls.Load() < 118 { // two at a time
