@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -30,6 +29,7 @@ func (c *Config) check() {
 	}
 	c.checkMerchants(d)
 	c.checkTimes(d)
+	c.checkDrain(d)
 }
 
 func (c *Config) checkKafka(d *document) {
@@ -133,6 +133,20 @@ func (c *Config) checkBridge(d *document) {
 	}
 }
 
+// checkDrain: a call that began just before a stop, or a rebalance, must be able to
+// end and to be recorded within the drain.
+func (c *Config) checkDrain(d *document) {
+	const drainKey = "worker.drain_timeout"
+	for _, m := range c.Merchants {
+		timeoutKey := join(m.path, "timeout")
+		if m.Timeout <= c.Worker.DrainTimeout || !d.sound(drainKey, timeoutKey) {
+			continue
+		}
+		d.failFirst(fmt.Sprintf("%s (%s) must not be longer than %s (%s): a stop would cut its calls off",
+			timeoutKey, m.Timeout, drainKey, c.Worker.DrainTimeout), timeoutKey, drainKey)
+	}
+}
+
 // checkTimes looks at what must fit into what. A lease holds for the claim, the
 // publishing of the intent and the call. An intent that is not on its way within
 // half a session timeout of the claim is not published, and a call whose timeout
@@ -232,27 +246,4 @@ func hostPort(addr string, leastPort int) (host string, port int, ok bool) {
 func webAddress(s string, schemes ...string) bool {
 	u, err := url.Parse(s)
 	return err == nil && u.Hostname() != "" && slices.Contains(schemes, u.Scheme)
-}
-
-// checkTLS resolves the files against the configuration's folder and looks whether
-// they are there.
-func (d *document) checkTLS(path string, t *TLS) {
-	for _, file := range []struct {
-		key  string
-		name *string
-	}{{"ca_file", &t.CAFile}, {"cert_file", &t.CertFile}, {"key_file", &t.KeyFile}} {
-		at := join(path, file.key)
-		*file.name = d.path(*file.name)
-		if *file.name == "" || !d.sound(at) {
-			continue
-		}
-		if f, err := os.Open(*file.name); err != nil {
-			d.fail(at, "%v", err)
-		} else {
-			f.Close()
-		}
-	}
-	if (t.CertFile == "") != (t.KeyFile == "") {
-		d.fail(path, "cert_file and key_file come together")
-	}
 }

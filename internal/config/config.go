@@ -9,6 +9,9 @@
 package config
 
 import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"os"
 	"reflect"
@@ -48,6 +51,10 @@ type TLS struct {
 	CAFile   string `yaml:"ca_file"`
 	CertFile string `yaml:"cert_file"`
 	KeyFile  string `yaml:"key_file"`
+
+	authorities *x509.CertPool
+	certificate *tls.Certificate
+	digest      [sha256.Size]byte // of the files' contents
 }
 
 // SASL is the brokers' user; Mechanism is empty, PLAIN, SCRAM-SHA-256 or

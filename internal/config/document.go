@@ -22,7 +22,7 @@ type document struct {
 }
 
 func newDocument(file string, text []byte, skip bool) *document {
-	d := &document{file: file, skip: skip, broken: map[string]bool{}, masks: &masks{open: map[string]bool{}}}
+	d := &document{file: file, skip: skip, broken: map[string]bool{}, masks: &masks{open: map[string]bool{}, seen: map[shared]bool{}}}
 	for line := range strings.Lines(strings.ToValidUTF8(string(text), "\ufffd")) {
 		d.lines = append(d.lines, strings.TrimRight(line, "\r\n"))
 	}

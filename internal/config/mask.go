@@ -17,6 +17,12 @@ type masks struct {
 	hidden []hidden
 	texts  []string        // nor these, wherever they stand
 	open   map[string]bool // paths whose values may be shown although they are hidden
+	seen   map[shared]bool // what is hidden already: an alias may name a node many times
+}
+
+type shared struct {
+	path string
+	node *node
 }
 
 // hidden is a part of a line: columns from (counted from 1) up to, and not
@@ -34,6 +40,10 @@ func (d *document) hide(n *node) { d.hideUnless("", n) }
 
 // hideUnless hides a value until it is known that the path's key holds no secret.
 func (d *document) hideUnless(path string, n *node) {
+	if d.masks.seen[shared{path, n}] {
+		return
+	}
+	d.masks.seen[shared{path, n}] = true
 	if n.kind == scalar && !pureReference.MatchString(n.text) {
 		for i, line := range strings.Split(n.source, "\n") {
 			part := hidden{n.at.line + i, 1, lineEnd, path}

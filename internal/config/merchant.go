@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 	"time"
@@ -72,7 +73,9 @@ func (m *Merchant) take(d *document, path string, key member) bool {
 		return true // perhaps its block: the provider is what is wrong
 	}
 	d.hide(key.value)
-	d.broken[join(path, m.Provider)] = true // said here
+	if !d.given(join(path, m.Provider)) {
+		d.broken[join(path, m.Provider)] = true // said here
+	}
 	d.add(key.at, fmt.Sprintf("%s: unknown key %q; the block of provider %s is named like it", path, key.key, d.shown(join(path, "provider"))))
 	return true
 }
@@ -143,11 +146,13 @@ func (m Merchant) resolve(name string) string {
 // anything else at the merchant. The answer is a *Findings, or nil.
 func (c *Config) MerchantFinding(i int, err error) error {
 	d := c.doc.fork()
-	c.locate(d, fmt.Sprintf("merchants[%d]", i), c.Merchants[i].Provider, err)
+	c.locate(d, fmt.Sprintf("merchants[%d]", i), c.Merchants[i].Provider, err, false)
 	return d.result()
 }
 
-func (c *Config) locate(d *document, merchant, provider string, err error) {
+// locate notes an error where it belongs. blockOnly leaves out what is not about
+// the provider or its block.
+func (c *Config) locate(d *document, merchant, provider string, err error, blockOnly bool) {
 	var found *Findings
 	var field *account.FieldError
 	joined, several := err.(interface{ Unwrap() []error })
@@ -155,38 +160,58 @@ func (c *Config) locate(d *document, merchant, provider string, err error) {
 	case err == nil:
 	case several:
 		for _, one := range joined.Unwrap() {
-			c.locate(d, merchant, provider, one)
+			c.locate(d, merchant, provider, one, blockOnly)
 		}
 	case errors.As(err, &found):
 		d.found = append(d.found, found.List...)
 	case errors.As(err, &field):
 		path := join(join(merchant, provider), field.Field)
 		if common := join(merchant, field.Field); !d.given(path) && d.given(common) {
+			if blockOnly && field.Field != "provider" {
+				return
+			}
 			path = common
 		}
 		if n, exact := d.find(path); !d.sound(path) || d.skip && exact && strings.Contains(n.text, "${") {
 			return
 		}
 		d.add(d.place(path), oneLine(path+": "+field.Err.Error()))
-	default:
+	case !blockOnly:
 		d.add(d.place(merchant), oneLine(merchant+": "+err.Error()))
 	}
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// checkBlocks asks the providers about the merchants whose common settings are
-// right.
+// checkBlocks asks the providers about their blocks. Where common settings of a
+// merchant are wrong, others stand in for them, and only what is found in the
+// block is told.
 func (c *Config) checkBlocks(check func(Merchant) error) (errs []error) {
 	for _, m := range c.Merchants {
-		if !c.doc.intact(m.path) {
+		if m.Provider == "" || !c.doc.sound(join(m.path, "provider")) {
 			continue
 		}
+		whole := c.doc.intact(m.path)
+		if !whole {
+			m = m.standIn()
+		}
 		m.collect = c.doc.fork()
-		c.locate(m.collect, m.path, m.Provider, check(m))
+		m.collect.broken = maps.Clone(c.doc.broken)
+		c.locate(m.collect, m.path, m.Provider, check(m), !whole)
 		errs = append(errs, m.collect.result())
 	}
 	return errs
+}
+
+// standIn has common settings that no provider objects to.
+func (m Merchant) standIn() Merchant {
+	fine := Merchant{Name: "merchant", Provider: m.Provider, BaseURL: "https://gateway.invalid", doc: m.doc, path: m.path, block: m.block}
+	fine.preset()
+	fine.Currency, _ = refund.CurrencyOf("HKD")
+	if m.block == nil {
+		fine.block = &node{kind: null}
+	}
+	return fine
 }
 
 // intact: nothing at or below the path has a finding.

@@ -39,6 +39,7 @@ type node struct {
 	source  string // text as it is written
 	members []member
 	items   []*node
+	weight  int // values in it, aliases counted as often as they are used
 }
 
 type member struct {
@@ -64,7 +65,10 @@ func (n *node) get(key string) *node {
 type builder struct {
 	anchors map[string]*node
 	secrets []*node // literal values of keys that hold secrets: never to be shown
-	problem func(place, string)
+
+	unfolded int // values that came through aliases
+	tooMuch  bool
+	problem  func(place, string)
 }
 
 // A key whose value is never shown. What names a file holds no secret itself.
@@ -84,7 +88,16 @@ func parse(text []byte, problem func(place, string)) (root *node, secrets []*nod
 			root = nil
 		}
 	}()
-	file, err := parser.Parse(addresses(lexer.Tokenize(string(text))), 0, parser.AllowDuplicateMapKey())
+	if len(text) > mostBytes {
+		problem(place{1, 1}, fmt.Sprintf("is larger than %d bytes: no configuration is", mostBytes))
+		return nil, nil
+	}
+	tokens := addresses(lexer.Tokenize(string(text)))
+	if at, deep := nested(tokens); deep {
+		problem(at, fmt.Sprintf("more than %d levels deep", mostNested))
+		return nil, nil
+	}
+	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	var wrong yaml.Error
 	switch {
 	case errors.As(err, &wrong) && wrong.GetToken() != nil:
@@ -130,7 +143,7 @@ func (b *builder) build(n ast.Node, at place, secret bool) *node {
 	case *ast.AliasNode:
 		name := n.Value.GetToken().Value
 		if built, ok := b.anchors[name]; ok {
-			return built
+			return b.again(n, built, at)
 		}
 		b.problem(placeOf(n.GetToken()), fmt.Sprintf("*%s: no anchor &%s stands before it", name, name))
 		return &node{kind: null, at: at}
@@ -141,9 +154,11 @@ func (b *builder) build(n ast.Node, at place, secret bool) *node {
 	case *ast.MappingValueNode:
 		return b.mapping([]*ast.MappingValueNode{n}, at, secret)
 	case *ast.SequenceNode:
-		built := &node{kind: list, at: at}
+		built := &node{kind: list, at: at, weight: 1}
 		for _, item := range n.Values {
-			built.items = append(built.items, b.build(item, firstPlace(item, at), secret))
+			one := b.build(item, firstPlace(item, at), secret)
+			built.items = append(built.items, one)
+			built.weight += one.weight
 		}
 		return built
 	case *ast.LiteralNode:
@@ -156,6 +171,25 @@ func (b *builder) build(n ast.Node, at place, secret bool) *node {
 		return b.scalar(n.GetToken().Value, n.GetToken(), secret)
 	}
 }
+
+// again is a node that an alias names, unless that, repeated, unfolds to more than
+// any configuration has: a small file could otherwise keep us busy for hours.
+func (b *builder) again(n *ast.AliasNode, built *node, at place) *node {
+	if b.unfolded += built.weight; b.unfolded <= mostUnfolded {
+		return built
+	}
+	if !b.tooMuch {
+		b.tooMuch = true
+		b.problem(placeOf(n.GetToken()), fmt.Sprintf("aliases unfold to more than %d values", mostUnfolded))
+	}
+	return &node{kind: null, at: at}
+}
+
+const (
+	mostUnfolded = 100_000 // values that come through aliases
+	mostBytes    = 1 << 20 // of a file
+	mostNested   = 100     // [ and { within one another
+)
 
 // firstPlace is where an entry of a list begins.
 func firstPlace(n ast.Node, otherwise place) place {
@@ -173,7 +207,7 @@ func firstPlace(n ast.Node, otherwise place) place {
 }
 
 func (b *builder) scalar(text string, t *token.Token, secret bool) *node {
-	n := &node{kind: scalar, at: placeOf(t), text: text, source: strings.TrimSpace(t.Origin)}
+	n := &node{kind: scalar, at: placeOf(t), text: text, source: strings.TrimSpace(t.Origin), weight: 1}
 	if secret && !pureReference.MatchString(text) {
 		b.secrets = append(b.secrets, n)
 	}
@@ -205,6 +239,22 @@ func addresses(tokens token.Tokens) token.Tokens {
 	return joined
 }
 
+// nested is where brackets and braces go too deep for the parser.
+func nested(tokens token.Tokens) (place, bool) {
+	depth := 0
+	for _, t := range tokens {
+		switch t.Type {
+		case token.MappingStartType, token.SequenceStartType:
+			if depth++; depth > mostNested {
+				return placeOf(t), true
+			}
+		case token.MappingEndType, token.SequenceEndType:
+			depth--
+		}
+	}
+	return place{}, false
+}
+
 func isPlain(t *token.Token) bool {
 	switch t.Type {
 	case token.StringType, token.IntegerType, token.FloatType, token.BoolType, token.NullType, token.OctetIntegerType, token.HexIntegerType, token.BinaryIntegerType:
@@ -221,7 +271,7 @@ func touch(a, b *token.Token) bool {
 // mapping reads keys and values; what is merged in (<<) gives way to what is
 // written out.
 func (b *builder) mapping(values []*ast.MappingValueNode, at place, secret bool) *node {
-	built := &node{kind: mapping, at: at}
+	built := &node{kind: mapping, at: at, weight: 1}
 	var merged []*node
 	for _, v := range values {
 		keyAt := placeOf(v.Key.GetToken())
@@ -241,12 +291,15 @@ func (b *builder) mapping(values []*ast.MappingValueNode, at place, secret bool)
 			b.problem(keyAt, fmt.Sprintf("key %q stands twice", key))
 			continue
 		}
-		built.members = append(built.members, member{key, keyAt, b.build(v.Value, keyAt, secret || isSecret(key))})
+		one := b.build(v.Value, keyAt, secret || isSecret(key))
+		built.members = append(built.members, member{key, keyAt, one})
+		built.weight += one.weight
 	}
 	for _, from := range merged {
 		for _, m := range from.members {
 			if built.get(m.key) == nil {
 				built.members = append(built.members, m)
+				built.weight += m.value.weight
 			}
 		}
 	}

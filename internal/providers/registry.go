@@ -114,7 +114,7 @@ func Build(settings []Settings, pool *transport.Pool, hooks Hooks) (Accounts, er
 func build(s Settings, pool *transport.Pool, hooks Hooks) (*Account, error) {
 	construct, known := constructors[s.Provider]
 	if !known {
-		return nil, fmt.Errorf("provider %q is none of: %s", s.Provider, strings.Join(Names(), ", "))
+		return nil, &account.FieldError{Field: "provider", Err: fmt.Errorf("%q is none of: %s", s.Provider, strings.Join(Names(), ", "))}
 	}
 	gateway, err := construct(s.Merchant, pool)
 	if err := errors.Join(s.check(), err); err != nil {
