@@ -117,7 +117,7 @@ func TestDeadLetters(t *testing.T) {
 	t.Run("loops are capped", func(t *testing.T) {
 		// refundctl knows a merchant that the worker does not: its letters come back.
 		more := world{config: file(t, "more.yaml", strings.Replace(readFile(t, changedConfigOf(t, s.ConfigFile)), "merchants:\n", "merchants:\n"+
-			"  - {name: gone, provider: eftpay, base_url: http://127.0.0.1:1, currency: HKD, eftpay: {user_confirm_key: S1, secret: canary-secret-7f3a}}\n", 1))}
+			"  - {name: gone, provider: eftpay, base_url: http://127.0.0.1:1, currency: HKD, timeout: 1s, eftpay: {user_confirm_key: S1, secret: canary-secret-7f3a}}\n", 1))}
 		for attempts := 2; attempts <= 3; attempts++ {
 			more.run(t, "dlq", "redrive", "--kind", "unknown_merchant", "--reason", "try", "--yes", "--max-attempts", "3").want(t, ExitWrong).says(t, `"back":1`)
 			w.run(t, "dlq", "ls", "--kind", "unknown_merchant").want(t, ExitDone).says(t, fmt.Sprintf(`"attempts":%d`, attempts))
