@@ -7,7 +7,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The race detector needs a C compiler; without one the tests say so and run without it.
 RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-.PHONY: test test-real chaos lint bench tidy
+.PHONY: test test-real chaos lint bench bench-micro tidy
 
 test: ## everything on embedded parts; needs only Go
 	@test -n "$(RACE)" || echo "no C compiler here: the tests run without the race detector"
@@ -42,7 +42,16 @@ lint: ## gofmt, vet, staticcheck, go.mod in order
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) mod tidy -diff
 
-bench: ## micro-benchmarks: decode, sign, verify, claim, record, lanes
+# What make bench runs: BENCH=short takes some minutes; BENCH_FLAGS narrow it, as in -only gateway-20ms (-list names the cells).
+BENCH_SHORT = -rounds 1 -warm 1s -window 3s -samples 100
+BENCH_OUT ?= bench/results
+
+bench: ## the comparison table: the worker beside the floor and its peers, on a real Kafka and Redis; BENCH=short for minutes
+	@$(WITH) -check
+	cd bench && $(GO) build -o ../bin/bench .
+	cd bench && exec ../bin/bench -kafka $(KAFKA) -out $(abspath $(BENCH_OUT)) $(if $(filter short,$(BENCH)),$(BENCH_SHORT)) $(BENCH_FLAGS)
+
+bench-micro: ## micro-benchmarks: decode, sign, verify, claim, record, lanes
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
 
 tidy: ## format, and put go.mod in order

@@ -29,17 +29,17 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // options are the flags.
 type options struct {
-	kafka         string
-	brokers       int
-	rounds        int
-	warm, window  time.Duration
-	most          int
-	samples       int
-	large         int
-	only          string
-	contenders    string
-	out, dir      string
-	list, profile bool
+	kafka            string
+	brokers          int
+	rounds           int
+	warm, window     time.Duration
+	most             int
+	samples          int
+	large, merchants int
+	only             string
+	contenders       string
+	out, dir         string
+	list             bool
 }
 
 func run(args []string, out, errs io.Writer) int {
@@ -54,10 +54,11 @@ func run(args []string, out, errs io.Writer) int {
 	flags.IntVar(&o.most, "most", 12_000, "refunds a second that topics are filled for")
 	flags.IntVar(&o.samples, "samples", 500, "refunds, one alone at a time")
 	flags.IntVar(&o.large, "large", 1_000_000, "refunds of the large backlog")
+	flags.IntVar(&o.merchants, "merchants", 10_000, "merchants of the cell with many")
 	flags.StringVar(&o.only, "only", "", "cells to run, by the beginning of their names, separated by commas")
 	flags.StringVar(&o.contenders, "contenders", "", "contenders to run, separated by commas")
 	flags.StringVar(&o.out, "out", "", "folder for table.md, table.json and table.svg")
-	flags.StringVar(&o.dir, "dir", "", "keep data and logs here (default: a temporary folder, removed at the end)")
+	flags.StringVar(&o.dir, "dir", "", "keep data and logs in a folder of this one (default: a temporary one, removed at the end)")
 	flags.BoolVar(&o.list, "list", false, "list the cells")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -83,14 +84,12 @@ func (o options) bench(ctx context.Context, out, errs io.Writer) error {
 	if len(cells) == 0 {
 		return fmt.Errorf("no cell begins with %q: -list names them", o.only)
 	}
-	dir := o.dir
-	if dir == "" {
-		temporary, err := os.MkdirTemp("", "bench")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(temporary)
-		dir = temporary
+	dir, err := os.MkdirTemp(o.dir, "bench")
+	if err != nil {
+		return err
+	}
+	if o.dir == "" {
+		defer os.RemoveAll(dir)
 	}
 	began := time.Now()
 	l, err := lab.Start(ctx, dir, lab.Options{KafkaVersion: o.kafka, Brokers: o.brokers})

@@ -57,6 +57,7 @@ func run(ctx context.Context, s contender.Settings) error {
 	defer redis.Close()
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(s.Brokers...), kgo.ConsumerGroup(s.Group), kgo.ConsumeTopics(s.Requests), kgo.DisableAutoCommit(),
+		kgo.SessionTimeout(time.Duration(s.Session)*time.Millisecond),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.FetchMaxPartitionBytes(256<<10), kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerLinger(0), kgo.ProducerBatchCompression(kgo.Lz4Compression()),

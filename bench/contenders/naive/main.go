@@ -30,7 +30,7 @@ func run(ctx context.Context, s contender.Settings) error {
 	reader := kafka.NewReader(kafka.ReaderConfig{
 		Brokers: s.Brokers, GroupID: s.Group, Topic: s.Requests, StartOffset: kafka.FirstOffset,
 		MinBytes: 1, MaxBytes: 1 << 20, MaxWait: 500 * time.Millisecond, CommitInterval: time.Second,
-		QueueCapacity: max(100, s.InFlight),
+		QueueCapacity: max(100, s.InFlight), SessionTimeout: time.Duration(s.Session) * time.Millisecond,
 	})
 	writer := &kafka.Writer{
 		Addr: kafka.TCP(s.Brokers...), Topic: s.Status, RequiredAcks: kafka.RequireAll, BatchTimeout: 2 * time.Millisecond,

@@ -37,6 +37,8 @@ func run(ctx context.Context, s contender.Settings) error {
 	reading := wkafka.DefaultSaramaSubscriberConfig()
 	reading.Version = sarama.V3_6_0_0
 	reading.Consumer.Offsets.Initial = sarama.OffsetOldest
+	reading.Consumer.Group.Session.Timeout = time.Duration(s.Session) * time.Millisecond
+	reading.Consumer.Group.Heartbeat.Interval = reading.Consumer.Group.Session.Timeout / 3
 	reading.Consumer.IsolationLevel = sarama.ReadCommitted
 	marshaler := wkafka.NewWithPartitioningMarshaler(func(_ string, m *message.Message) (string, error) { return m.Metadata.Get("key"), nil })
 	subscriber, err := wkafka.NewSubscriber(wkafka.SubscriberConfig{

@@ -20,16 +20,16 @@ import (
 
 // Settings say where everything is. The same ones go to each contender.
 type Settings struct {
-	Brokers    []string `json:"brokers"`
-	Redis      string   `json:"redis"`
-	Group      string   `json:"group"`
-	Requests   string   `json:"requests"`
-	Status     string   `json:"status"`
-	Poison     string   `json:"poison"`
-	Gateway    string   `json:"gateway"` // eftPay's base URL
-	Listen     string   `json:"listen"`  // of the callbacks
-	InFlight   int      `json:"in_flight"`
-	Partitions int      `json:"partitions"`
+	Brokers  []string `json:"brokers"`
+	Redis    string   `json:"redis"`
+	Group    string   `json:"group"`
+	Requests string   `json:"requests"`
+	Status   string   `json:"status"`
+	Poison   string   `json:"poison"`
+	Gateway  string   `json:"gateway"` // eftPay's base URL
+	Listen   string   `json:"listen"`  // of the callbacks
+	InFlight int      `json:"in_flight"`
+	Session  int      `json:"session_ms"` // session timeout of the group
 }
 
 // Main loads the settings that the first argument names and runs until SIGTERM.

@@ -32,7 +32,7 @@ type Lab struct {
 	client  *kgo.Client
 	admin   *kadm.Client
 	store   rueidis.Client
-	ports   []int // gateway, its control page, a contender's own, a contender's admin
+	ports   []int
 	runs    int
 	closers []func()
 }
@@ -43,6 +43,7 @@ const (
 	portControl
 	portContender
 	portAdmin
+	portProfile
 	portCount
 )
 

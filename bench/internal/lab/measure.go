@@ -89,7 +89,12 @@ func (s *Scene) Window(ctx context.Context, warm, window time.Duration) (Measure
 	if err != nil {
 		return Measure{}, err
 	}
-	if err := sleep(ctx, window); err != nil {
+	if s.o.Contender == "profiled" {
+		err = s.profile(ctx, window)
+	} else {
+		err = sleep(ctx, window)
+	}
+	if err != nil {
 		return Measure{}, err
 	}
 	end, err := s.sample(ctx)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -127,7 +128,11 @@ func (s *Scene) End() {
 func (s *Scene) file(name string) string { return filepath.Join(s.lab.Dir, s.prefix+name) }
 
 func (l *Lab) process(name, binary string, args ...string) (*realparts.Process, error) {
-	return realparts.StartProcess(l.Dir, name, func() *exec.Cmd { return exec.Command(l.binary(binary), args...) }, nil, 0)
+	return realparts.StartProcess(l.Dir, name, func() *exec.Cmd {
+		cmd := exec.Command(l.binary(binary), args...)
+		cmd.Env = append(os.Environ(), "PPROF="+l.at(portProfile)) // of the profiled contender
+		return cmd
+	}, nil, 0)
 }
 
 func (s *Scene) configure() error {
@@ -145,10 +150,14 @@ func (s *Scene) configure() error {
 	if err != nil {
 		return err
 	}
+	session := 10_000
+	if s.o.Quick {
+		session = 6000 // the least that all of them take
+	}
 	settings, err := json.Marshal(contender.Settings{
 		Brokers: s.lab.Kafka.Brokers, Redis: s.lab.Redis.Addr, Group: s.prefix + "group",
 		Requests: s.o.Backlog.Topic, Status: s.prefix + "status", Poison: s.prefix + "poison",
-		Gateway: "http://" + s.lab.at(portGateway) + "/VMP", Listen: s.lab.at(portContender), InFlight: s.o.InFlight, Partitions: s.o.Backlog.Partitions,
+		Gateway: "http://" + s.lab.at(portGateway) + "/VMP", Listen: s.lab.at(portContender), InFlight: s.o.InFlight, Session: session,
 	})
 	if err != nil {
 		return err
@@ -164,9 +173,9 @@ func (s *Scene) configure() error {
 // yaml is the product's configuration: its defaults, but for the limits that would
 // bound the measurement in place of the machine.
 func (s *Scene) yaml() string {
-	session, lease, delays, resend, timeout := "10s", "30s", "10s, 1m, 5m, 10m, 30m, 1h, 6h", "1m", "10s"
+	session, lease, delays := "10s", "30s", "10s, 1m, 5m, 10m, 30m, 1h, 6h"
 	if s.o.Quick {
-		session, lease, delays, resend, timeout = "2s", "3s", "1s, 2s, 5s", "5s", "1s"
+		session, lease, delays = "2s", "3s", "1s, 2s, 5s"
 	}
 	var b strings.Builder
 	_, _ = strings.NewReplacer(
@@ -185,11 +194,17 @@ worker: {admin: "ADMIN", max_in_flight: FLIGHT, claim_lease: LEASE, delays: [DEL
 bridge: {admin: "ADMIN", listen: "LISTEN"}
 merchants:
 `)
+	more := "" // each merchant is as short as can be: the product takes files up to 1 MiB
+	if s.o.Quick {
+		more = "timeout: 1s, resend_after: 5s, "
+	}
 	for i := range s.o.Backlog.Merchants {
-		name := MerchantName(i)
-		fmt.Fprintf(&b, `  - {name: %s, provider: eftpay, base_url: "http://%s/VMP", currency: HKD, concurrency: %d, rate: 100000, timeout: %s, resend_after: %s,
-     eftpay: {user_confirm_key: %[1]s, secret: "%[6]s", not_found_codes: ["40"]}}
-`, name, s.lab.at(portGateway), min(s.o.InFlight, 10_000), timeout, resend, wire.SecretOf(name))
+		fmt.Fprintf(&b, "- {name: %s, provider: eftpay, base_url: http://%s/VMP, currency: HKD, concurrency: %d, rate: 100000, %seftpay: {user_confirm_key: %[1]s, secret: %[5]s",
+			MerchantName(i), s.lab.at(portGateway), s.o.InFlight, more, wire.SecretOf(MerchantName(i)))
+		if s.o.Quick {
+			b.WriteString(`, not_found_codes: ["40"]`)
+		}
+		b.WriteString("}}\n")
 	}
 	return b.String()
 }
