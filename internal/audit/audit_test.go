@@ -427,6 +427,22 @@ func TestWithoutBooksMoneyIsNotJudged(t *testing.T) {
 	}
 }
 
+// Books that turn out to be a part prove nothing by what they lack.
+func TestIncompleteBooks(t *testing.T) {
+	h := newHistory()
+	h.well("r1", "o1", 100)
+	c := New(h.options)
+	feeds[0](h, c)
+	feeds[1](h, c)
+	if c.Report().Count(Unpaid) != 1 {
+		t.Error("complete books lack a payment")
+	}
+	c.Incomplete()
+	if r := c.Report(); len(r.Findings) > 0 {
+		t.Errorf("%s", r)
+	}
+}
+
 // A long list of findings is cut where people stop reading, and says so.
 func TestManyFindings(t *testing.T) {
 	h := newHistory()

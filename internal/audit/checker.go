@@ -84,6 +84,9 @@ func New(o Options) *Checker {
 	return c
 }
 
+// Incomplete takes Options.Books back: what was given of the books is a part, as it is of a system that is at work.
+func (c *Checker) Incomplete() { c.options.Books = false }
+
 // Err is the first trouble with the files, such as a full disk: what Report says then is worth nothing. Without
 // Options.Parts it is nil.
 func (c *Checker) Err() error { return c.files.failed() }

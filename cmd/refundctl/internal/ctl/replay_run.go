@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -31,9 +30,7 @@ type loadTest struct {
 
 	began    time.Time
 	recorder *load.Recorder
-	mu       sync.Mutex
 	checker  *audit.Checker
-	known    map[refund.Key]bool // has a status or a dead letter
 	broken   int
 }
 
@@ -54,13 +51,12 @@ func (t *loadTest) all(ctx context.Context) (*load.Result, int, error) {
 		return nil, 0, err
 	}
 	t.checker = audit.New(audit.Options{Whole: true, Books: len(t.ledgers) > 0})
-	t.known = map[refund.Key]bool{}
 	t.began = time.Now()
 	t.recorder = load.NewRecorder(t.schedule, t.began)
 	err = t.sendAndWatch(ctx, follower)
 	result := t.recorder.Result(t.names.Run)
 	if err == nil {
-		err = t.judge(ctx, result)
+		err = t.judge(ctx, follower, result)
 	}
 	if written := task.end(ctx, err, "%d sent, %s", result.Sent, endedWords(result)); err == nil {
 		err = written
@@ -177,8 +173,6 @@ func (t *loadTest) asked(request refund.Request) {
 	if account, ok := t.system.Accounts[request.Merchant]; ok {
 		asked.Order = account.Gateway.Order(request)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.checker.Request(asked)
 }
 
@@ -199,7 +193,6 @@ func (t *loadTest) watch(ctx context.Context, f *follower) error {
 			if e.Err != nil || !ours {
 				return nil
 			}
-			t.status(e)
 			if e.Status.Status == refund.StatusPending {
 				t.recorder.Pending(i, time.Now())
 			}
@@ -216,7 +209,6 @@ func (t *loadTest) watch(ctx context.Context, f *follower) error {
 			if !ours {
 				return nil
 			}
-			t.letter(l)
 			if t.recorder.Ended(i, refund.StatusNone, time.Now()) {
 				return errEnough
 			}
@@ -226,31 +218,27 @@ func (t *loadTest) watch(ctx context.Context, f *follower) error {
 	return all.Wait()
 }
 
-func (t *loadTest) status(e statuslog.Entry) {
-	rec, err := e.Restore()
-	if err != nil {
-		return
+// judge has the audit's verdict on the run's refunds. All is read in the order that
+// is fair to a system at work: what was taken first, the statuses last. Where some
+// have not ended the books are not held for complete.
+func (t *loadTest) judge(ctx context.Context, f *follower, result *load.Result) error {
+	s := t.system
+	taken := map[string]map[int]int64{}
+	for _, topic := range append([]string{s.Topics.Requests}, s.delayTopics()...) {
+		committed, err := s.Kafka.Committed(ctx, s.Config.Kafka.Group, topic)
+		if err != nil {
+			return err
+		}
+		taken[topic] = committed
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.known[rec.Key()] = true
-	t.checker.Status(audit.Status{Place: audit.Place{Topic: e.Topic, Partition: e.Partition, Offset: e.Offset}, Record: rec, Body: e.Value})
-}
-
-func (t *loadTest) letter(l *letter) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.known[l.request.Key] = true
-	t.checker.DeadLetter(audit.DeadLetter{Reason: refund.Reason(l.Reason), Request: l.request})
-}
-
-// judge has the audit's verdict on the run's refunds.
-func (t *loadTest) judge(ctx context.Context, result *load.Result) error {
-	if err := t.queued(ctx); err != nil {
+	books := &auditRead{run: t.run, system: s, checker: t.checker, auditing: auditing{ledgers: t.ledgers}, only: t.ours}
+	if err := books.payments(ctx); err != nil {
 		return err
 	}
-	books := &auditRead{run: t.run, system: t.system, checker: t.checker, auditing: auditing{ledgers: t.ledgers}, only: func(no string) bool { _, ours := t.names.Index(no); return ours }}
-	if err := books.payments(ctx); err != nil {
+	if result.Open > 0 {
+		t.checker.Incomplete()
+	}
+	if err := t.read(ctx, f, taken); err != nil {
 		return err
 	}
 	report := t.checker.Report()
@@ -259,27 +247,43 @@ func (t *loadTest) judge(ctx context.Context, result *load.Result) error {
 	return nil
 }
 
-// queued finds where refunds without a status wait: they are not lost.
-func (t *loadTest) queued(ctx context.Context) error {
-	if len(t.known) == t.schedule.Count() {
-		return nil
-	}
+// read feeds dead letters since the run began, what waits, and statuses since then.
+func (t *loadTest) read(ctx context.Context, f *follower, taken map[string]map[int]int64) error {
 	s := t.system
-	for _, topic := range append([]string{s.Topics.Requests}, s.delayTopics()...) {
-		committed, err := s.Kafka.Committed(ctx, s.Config.Kafka.Group, topic)
-		if err != nil {
-			return err
+	if _, err := s.Kafka.Scan(ctx, s.Topics.DeadLetters, f.letters, func(r kafka.Record) error {
+		if l := letterOf(r); t.ours(l.RefundNo) {
+			t.checker.DeadLetter(audit.DeadLetter{Reason: refund.Reason(l.Reason), Request: l.request})
 		}
-		_, err = s.Kafka.Scan(ctx, topic, kafka.FromOffsets(committed), func(r kafka.Record) error {
+		return nil
+	}); err != nil {
+		return err
+	}
+	for topic, committed := range taken {
+		if _, err := s.Kafka.Scan(ctx, topic, kafka.FromOffsets(committed), func(r kafka.Record) error {
 			request, err := events.DecodeFollowUp(r.Value, events.As[events.Header](r.Headers))
-			if _, ours := t.names.Index(request.RefundNo); err == nil && ours {
+			if err == nil && t.ours(request.RefundNo) {
 				t.checker.Queued(request.Key)
 			}
 			return nil
-		})
-		if err != nil {
+		}); err != nil {
 			return fmt.Errorf("looking for what waits at %s: %w", topic, err)
 		}
 	}
-	return nil
+	return s.Log.Scan(ctx, f.statuses, func(e statuslog.Entry) error {
+		if e.Err != nil || !t.ours(e.Status.RefundNo) {
+			return nil
+		}
+		rec, err := e.Restore()
+		if err != nil {
+			return err
+		}
+		t.checker.Status(audit.Status{Place: audit.Place{Topic: e.Topic, Partition: e.Partition, Offset: e.Offset}, Record: rec, Body: e.Value})
+		return nil
+	})
+}
+
+// ours: a number of this run.
+func (t *loadTest) ours(refundNo string) bool {
+	_, is := t.names.Index(refundNo)
+	return is
 }

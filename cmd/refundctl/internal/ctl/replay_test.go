@@ -85,7 +85,9 @@ func TestReplay(t *testing.T) {
 		go func() {
 			ended <- interrupted.run(t, "replay", "--sample", "-m", "S0003469", "--rate", "20", "--duration", "1h")
 		}()
-		until(t, func() bool { return strings.Contains(w.run(t, "trail", "--what", "replay").out, `72000 refunds, 20 a second`) })
+		until(t, func() bool {
+			return strings.Contains(w.run(t, "trail", "--what", "replay").out, `72000 refunds, 20 a second`)
+		})
 		cancel()
 		if a := <-ended; a.code != ExitInterrupted || !strings.Contains(a.out, "not audited: interrupted") {
 			t.Errorf("%d: %s%s", a.code, a.out, a.err)
