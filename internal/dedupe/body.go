@@ -34,7 +34,7 @@ func packRequest(req refund.Request, provider, order string, whole bool) string 
 	text := func(bit uint64, s string) {
 		if s != "" {
 			bits |= bit
-			b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
+			b = appendText(b, s)
 		}
 	}
 	number := func(bit uint64, n int64) {
@@ -150,7 +150,7 @@ func packOutcome(ev refund.Event) string {
 	}
 	b := make([]byte, 0, 64)
 	for _, s := range texts {
-		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
+		b = appendText(b, s)
 	}
 	return string(b)
 }
@@ -189,8 +189,6 @@ func advance[T int64 | uint64](p *packed, n T, size int) T {
 	p.rest = p.rest[size:]
 	return n
 }
-
-func (p *packed) text() string { return p.bytes(p.uvarint()) }
 
 func (p *packed) bytes(n uint64) string {
 	if n > uint64(len(p.rest)) {

@@ -12,7 +12,7 @@ import (
 // TestPackAndUnpack: whatever a record holds comes back, but for a final one's
 // Terminal and Reason, and instants' fractions of a millisecond.
 func TestPackAndUnpack(t *testing.T) {
-	text := rapid.String()
+	text := rapid.OneOf(rapid.String(), rapid.StringMatching(`[0-9]{0,40}`), rapid.SampledFrom(words[:]))
 	word := rapid.StringMatching(`[a-zA-Z0-9/_.-]{0,40}`)
 	count := rapid.Int64Range(0, refund.MaxMinor)
 	when := rapid.Custom(func(t *rapid.T) time.Time {
@@ -67,7 +67,19 @@ func TestPackAndUnpack(t *testing.T) {
 // FuzzUnpack: what is in Redis may be anything; it is read or refused, and what
 // was read packs to the same record.
 func FuzzUnpack(f *testing.F) {
-	f.Add("1|2|S|2|1|1|m|S|w|||0|0||2|0|1795341171862|0|-1|1|HKD2|k3_6FfKwXUjoKFdWRMmXhg|17|62|rrn_1686280000000\xfb\"\x06eftpay\xd2\x0f\x06WeChat\bWECHATCN\x1c4200001858202306098765432109\xaa\xf2\xe1\xaa\xc0h\fTRADE_REFUND\x1d50300006062023060935342514210\x00\x00\x00")
+	hkd := refund.Currency{Code: "HKD", Exponent: 2}
+	f.Add(pack(refund.Record{
+		Request: refund.Request{
+			OrderNo: "rrn_1686280000000", TransactionID: "4200001858202306098765432109", Method: "WeChat", Wallet: "WECHATCN", Flow: refund.FlowRefund,
+			Amount: refund.Money{Minor: 1, Currency: hkd}, OrderAmount: refund.Money{Minor: 1001, Currency: hkd}, RequestedAt: instant(1795341171861),
+			Trace: refund.Trace{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+		},
+		Last: refund.Event{
+			Sequence: 2, Status: refund.StatusSucceeded, Source: refund.FromWorker, Matched: true, Attempt: 1,
+			ProviderStatus: "TRADE_REFUND", ProviderRefundID: "50300006062023060935342514210", RecordedAt: instant(1795341171862),
+		},
+		Provider: "eftpay", Order: "rrn_1686280000000", Version: 2, Attempt: 1, Holding: refund.HoldsSucceeded, Published: 2,
+	}, "k3_6FfKwXUjoKFdWRMmXhg", ""))
 	f.Add("1|1|P|1|1|1|m|R|w|t|30000|30000|0||0|0|1|0|0|1|HKD2||0|1|\x00")
 	f.Add("1|2|3")
 	f.Fuzz(func(t *testing.T, value string) {
@@ -88,4 +100,24 @@ func FuzzUnpack(f *testing.F) {
 			t.Fatalf("%q:\n got %+v\nwant %+v", value, again, rec)
 		}
 	})
+}
+
+// TestTexts: what recurs and what is all digits takes little; and what nobody can have packed is refused.
+func TestTexts(t *testing.T) {
+	for text, size := range map[string]int{
+		"": 1, "x": 2, "7": 2, "00": 2, "007": 3, "TRADE_REFUND": 1, "trade_refund": 13, "WeChat": 1,
+		"4200001858202306098765432109": 15, "50300006062023060935342514210": 16, "４２": 7,
+	} {
+		b := appendText(nil, text)
+		p := packed{rest: string(b)}
+		if got := p.text(); got != text || p.bad || p.rest != "" || len(b) != size {
+			t.Errorf("%q takes %d bytes, want %d, and came back as %q", text, len(b), size, got)
+		}
+	}
+	for _, bad := range []string{"\x04", "\x08", "\x0a\xaa", "\x0a\x1a", "\x06\x10", "\x02", "\x03", "\xfd\x03", "\x0a"} {
+		p := packed{rest: bad}
+		if got := p.text(); !p.bad {
+			t.Errorf("%q was read as %q", bad, got)
+		}
+	}
 }
