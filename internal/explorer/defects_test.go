@@ -227,11 +227,13 @@ type oldTokens struct {
 	world *world
 }
 
-func (o oldTokens) Restore(ctx context.Context, token string, rec refund.Record, content string) (refund.Record, error) {
-	if stored, ok := o.world.store.peek(rec.Key()); ok && stored.Token != "" {
-		o.world.mark(rec.Key(), stored.Token)
+func (o oldTokens) Restore(ctx context.Context, merchant, token string, recs []refund.Record) ([]refund.Record, error) {
+	for _, rec := range recs {
+		if stored, ok := o.world.store.peek(rec.Key()); ok && stored.Token != "" {
+			o.world.mark(rec.Key(), stored.Token)
+		}
 	}
-	return o.Index.Restore(ctx, token, rec, content)
+	return o.Index.Restore(ctx, merchant, token, recs)
 }
 
 func (w *world) survivor(key refund.Key) string {

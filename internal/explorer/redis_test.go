@@ -3,6 +3,7 @@ package explorer
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/refundworker/refundworker/internal/dedupe"
@@ -166,9 +167,9 @@ func (r redisPort) Epoch(ctx context.Context, merchant string) (int64, error) {
 	return step(r.proc, ctx, "epoch", merchant, func() (int64, error) { return r.proc.store.Epoch(ctx, merchant) })
 }
 
-func (r redisPort) Restore(ctx context.Context, token string, rec refund.Record, content string) (refund.Record, error) {
-	return step(r.proc, ctx, "restore", rec.Key().String(), func() (refund.Record, error) {
-		return r.proc.store.Restore(ctx, token, rec, content)
+func (r redisPort) Restore(ctx context.Context, merchant, token string, recs []refund.Record) ([]refund.Record, error) {
+	return step(r.proc, ctx, "restore", keysOf(recs), func() ([]refund.Record, error) {
+		return r.proc.store.Restore(ctx, merchant, token, recs)
 	})
 }
 
@@ -219,4 +220,13 @@ func recordWords(r refund.Record) string {
 		words += " accepted"
 	}
 	return words + sequenceWords(r)
+}
+
+// keysOf names the refunds of a batch.
+func keysOf(recs []refund.Record) string {
+	var keys []string
+	for _, rec := range recs {
+		keys = append(keys, rec.Key().String())
+	}
+	return strings.Join(keys, " ")
 }

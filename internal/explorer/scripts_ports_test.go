@@ -52,10 +52,13 @@ func (s *scripts) Begin(_ context.Context, merchant string, epoch int64) (int64,
 	return script(s, true, func(ctx context.Context) (int64, error) { return s.store.Begin(ctx, merchant, epoch) })
 }
 
-func (s *scripts) Restore(_ context.Context, token string, rec refund.Record, content string) (refund.Record, error) {
+func (s *scripts) Restore(_ context.Context, merchant, token string, recs []refund.Record) ([]refund.Record, error) {
 	at := time.Now()
-	rec, err := script(s, true, func(ctx context.Context) (refund.Record, error) { return s.store.Restore(ctx, token, rec, content) })
-	return seen(rec, at), err
+	open, err := script(s, true, func(ctx context.Context) ([]refund.Record, error) { return s.store.Restore(ctx, merchant, token, recs) })
+	for i := range open {
+		open[i] = seen(open[i], at)
+	}
+	return open, err
 }
 
 func (s *scripts) Finish(_ context.Context, merchant, token string, epoch int64) (int64, error) {

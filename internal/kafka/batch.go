@@ -33,6 +33,9 @@ const (
 // maxUnpacked bounds what one batch may grow to. A batch is at most max.message.bytes long, but packed.
 const maxUnpacked = 64 << 20
 
+// usualRatio is how many times its packed size a batch of events mostly has, so that its buffer rarely grows.
+const usualRatio = 6
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 type batch struct {
@@ -151,7 +154,7 @@ func (b batch) decode(to []Record, tp TopicPartition, offset int64) ([]Record, e
 	if err != nil {
 		return to, err
 	}
-	r := reader{rest: body}
+	r, names := reader{rest: body}, map[string]string{} // the names of headers are few: each once a batch
 	to = slices.Grow(to, min(int(b.count), len(body)))
 	for range b.count {
 		one := reader{rest: r.bytes(r.varint())}
@@ -175,7 +178,13 @@ func (b batch) decode(to []Record, tp TopicPartition, offset int64) ([]Record, e
 			one.bad = true
 		}
 		for i := range rec.Headers {
-			rec.Headers[i] = Header{Key: string(one.bytes(one.varint())), Value: one.bytes(one.varint())}
+			name := one.bytes(one.varint())
+			key, known := names[string(name)]
+			if !known {
+				key = string(name)
+				names[key] = key
+			}
+			rec.Headers[i] = Header{Key: key, Value: one.bytes(one.varint())}
 		}
 		if one.bad {
 			return to, fmt.Errorf("the record at offset %d is damaged", rec.Offset)
@@ -196,14 +205,14 @@ func (b batch) unpack() ([]byte, error) {
 	}
 	packed := codec.NewReader(bytes.NewReader(b.records))
 	defer packed.Close()
-	body, err := io.ReadAll(io.LimitReader(packed, maxUnpacked+1))
-	if err != nil {
+	body := bytes.NewBuffer(make([]byte, 0, min(usualRatio*len(b.records), maxUnpacked)))
+	if _, err := body.ReadFrom(io.LimitReader(packed, maxUnpacked+1)); err != nil {
 		return nil, fmt.Errorf("unpacking (%s): %w", compression, err)
 	}
-	if len(body) > maxUnpacked {
+	if body.Len() > maxUnpacked {
 		return nil, fmt.Errorf("it unpacks to more than %d bytes", maxUnpacked)
 	}
-	return body, nil
+	return body.Bytes(), nil
 }
 
 // reader takes values off a byte slice. After the first thing that does not fit it is bad and gives zeros.

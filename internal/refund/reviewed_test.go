@@ -169,7 +169,7 @@ func TestADisputeSurvivesAWipe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err = w.store.Restore(t.Context(), token, rec, rec.Request.Content()); err != nil {
+		if _, err = w.store.Restore(t.Context(), "S0003469", token, []refund.Record{rec}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := w.store.Finish(t.Context(), "S0003469", token, 1); err != nil {

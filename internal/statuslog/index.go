@@ -17,8 +17,9 @@ type Index interface {
 // Epochs begin and end: a merchant without one, or with one of another server, is closed.
 type Epochs interface {
 	Epoch(ctx context.Context, merchant string) (int64, error)
-	// Restore brings one refund back, only forward, while the token holds the lock.
-	Restore(ctx context.Context, token string, rec refund.Record, content string) (refund.Record, error)
+	// Restore brings refunds of a merchant back, only forward, while the token holds the lock, and answers those that are
+	// not final.
+	Restore(ctx context.Context, merchant, token string, recs []refund.Record) (open []refund.Record, err error)
 	// Finish opens the merchant under this epoch, where the token still holds the lock, and gives it back.
 	Finish(ctx context.Context, merchant, token string, epoch int64) (int64, error)
 }

@@ -22,9 +22,11 @@ type job struct {
 	holder   sync.WaitGroup
 	done     bool // opened
 
-	epoch    int64 // highest ever heard of
-	restored atomic.Int64
-	open     atomic.Int64
+	restored, left atomic.Int64 // refunds, and follow-ups
+
+	mu    sync.Mutex
+	epoch int64                    // highest ever heard of
+	owed  map[string]refund.Record // by number: not final, and its follow-up still to be written
 }
 
 // lockTime is how long a lock lives without its holder, and so how long a merchant stays closed for one that was killed.
@@ -41,7 +43,7 @@ func (k *Keeper) begin(ctx context.Context, merchant string) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &job{merchant: merchant, token: token, locked: time.Now()}
+	j := &job{merchant: merchant, token: token, locked: time.Now(), owed: map[string]refund.Record{}}
 	j.ctx, j.cancel = context.WithCancelCause(ctx)
 	j.holder.Go(func() { k.hold(j) })
 	// Only what is seen under the lock counts: another process may have ended a rebuild before it.
@@ -104,33 +106,6 @@ func (j *job) why() error {
 
 // fail ends the job; the first reason stays.
 func (j *job) fail(err error) { j.cancel(err) }
-
-// apply brings one refund back and leaves its follow-up. A store or a topic that is away for a moment is waited for,
-// until the lock is lost.
-func (k *Keeper) apply(j *job, rec refund.Record) {
-	var stored refund.Record
-	err := j.persist(func() (err error) {
-		stored, err = k.Index.Restore(j.ctx, j.token, rec, rec.Request.Content())
-		return err
-	}, func(err error) bool {
-		var away *refund.Unavailable
-		return errors.As(err, &away)
-	})
-	if err != nil {
-		j.fail(fmt.Errorf("restoring %s: %w", rec.Key(), err))
-		return
-	}
-	j.restored.Add(1)
-	if !stored.Known() || stored.Last.Status.Final() {
-		return
-	}
-	j.open.Add(1)
-	after := k.After(stored.FollowUp + 1)
-	err = j.persist(func() error { return k.FollowUps.FollowUp(j.ctx, stored, after) }, func(error) bool { return true })
-	if err != nil {
-		j.fail(fmt.Errorf("leaving the follow-up of %s: %w", rec.Key(), err))
-	}
-}
 
 // persist tries a step until it succeeds, fails for good, or the job ends.
 func (j *job) persist(step func() error, passing func(error) bool) error {

@@ -475,7 +475,8 @@ func TestEnsureKnowsItsMerchants(t *testing.T) {
 	}
 }
 
-// The window is flushed when it is full, and never lets an older event win.
+// More events than the window holds: an older one never wins, wherever it stands, and whoever ended far behind where it
+// began is owed nothing.
 func TestMoreThanAWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
@@ -484,25 +485,112 @@ func TestMoreThanAWindow(t *testing.T) {
 		rec := h.live(request("S1", "r1", "o1", 1), refund.Succeeded)
 		older := rec
 		older.Last.Sequence, older.Last.Status = 1, refund.StatusPending
-		for i := range windowSize + 10 {
-			other := older
-			other.Request = request("S1", fmt.Sprint("x", i), fmt.Sprint("x", i), 1)
-			if err := h.topics.Write(t.Context(), statusRecord(other)); err != nil {
+		put := func(rec refund.Record) {
+			t.Helper()
+			if err := h.topics.Write(t.Context(), statusRecord(rec)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := h.topics.Write(t.Context(), statusRecord(older)); err != nil { // after a full window: stale last
-			t.Fatal(err)
+		far := older
+		far.Request = request("S1", "far", "far", 1)
+		put(far)
+		for i := range 2*halfWindow + 10 {
+			other := older
+			other.Request = request("S1", fmt.Sprint("x", i), fmt.Sprint("x", i), 1)
+			put(other)
 		}
+		put(older)
+		far.Last.Sequence, far.Last.Status = 2, refund.StatusSucceeded
+		put(far)
 		h.store.Wipe()
 		h.open(h.keeper, "S1")
-		if now := h.load(rec.Request); now.Last.Status != refund.StatusSucceeded {
-			t.Errorf("an older event won: %q", now.Last.Status)
+		for _, ended := range []refund.Request{rec.Request, far.Request} {
+			if now := h.load(ended); now.Last.Status != refund.StatusSucceeded {
+				t.Errorf("%s: %q", ended.Key, now.Last.Status)
+			}
 		}
-		if h.chains.count() != windowSize+10 {
+		if h.chains.count() != 2*halfWindow+10 || h.chains.left["S1/x0"] == 0 {
 			t.Errorf("%d follow-ups", h.chains.count())
 		}
 	})
+}
+
+// Of each refund the window gives out the newest event, once it was not heard of for a while, in order.
+func TestWindow(t *testing.T) {
+	w := newWindow()
+	given := map[string][]int64{}
+	take := func(events []event) {
+		for _, e := range events {
+			given[string(e.Key)] = append(given[string(e.Key)], e.sequence)
+		}
+	}
+	add := func(key string, sequence int64) {
+		take(w.add(event{kafka.Record{Key: []byte(key)}, sequence}))
+	}
+	for i := range 3*halfWindow - 5 {
+		add(fmt.Sprint("k", i), 1)
+		switch i {
+		case 10, halfWindow + 10:
+			add("k10", int64(i)+1) // the second takes it from the older half
+			add("k10", int64(i))
+		case halfWindow + 20:
+			add("k20", 0) // older than what waits there
+		case 3*halfWindow - 10:
+			add("k30", 2) // given out before
+		}
+	}
+	if len(given["k10"]) != 0 || len(given["k20"]) != 1 || len(given["k31"]) != 1 {
+		t.Errorf("k10 %v, k20 %v, k31 %v", given["k10"], given["k20"], given["k31"])
+	}
+	take(w.take())
+	take(w.take())
+	if len(given) != 3*halfWindow-5 {
+		t.Errorf("%d keys", len(given))
+	}
+	for key, sequences := range given {
+		want := []int64{1}
+		switch key {
+		case "k10":
+			want = []int64{halfWindow + 11}
+		case "k30":
+			want = []int64{1, 2}
+		}
+		if !slices.Equal(sequences, want) {
+			t.Errorf("%s: %v, want %v", key, sequences, want)
+		}
+	}
+}
+
+// What cannot be told apart without reading it all is refused, as is an id that lies.
+func TestGlance(t *testing.T) {
+	good := statusRecord(newRefund("S1", 1, time.Now()))
+	e, err := glance(good)
+	if err != nil || e.sequence != 1 {
+		t.Fatal(e.sequence, err)
+	}
+	if _, err := e.decode(); err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]string{"S1/r/2": "its sequence is 1", "S1/r/": "does not end in a sequence", "x": "does not end in a sequence"} {
+		bad := good
+		bad.Headers = slices.Clone(good.Headers)
+		for i := range bad.Headers {
+			if bad.Headers[i].Key == "ce_id" {
+				bad.Headers[i].Value = []byte(id)
+			}
+		}
+		e, err := glance(bad)
+		if err == nil {
+			_, err = e.decode()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+	good.Headers = nil
+	if _, err := glance(good); err == nil || !strings.Contains(err.Error(), "no header ce_id") {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestOffsets(t *testing.T) {

@@ -108,7 +108,7 @@ func (k *Keeper) open(j *job, isNew bool) {
 		return
 	}
 	j.done = true
-	done := Rebuilt{Merchant: j.merchant, New: isNew, Epoch: epoch, Restored: j.restored.Load(), Open: j.open.Load(), Took: time.Since(j.locked)}
+	done := Rebuilt{Merchant: j.merchant, New: isNew, Epoch: epoch, Restored: j.restored.Load(), Open: j.left.Load(), Took: time.Since(j.locked)}
 	k.Logger.Info().Str("merchant", done.Merchant).Bool("new", isNew).Int64("epoch", epoch).Int64("restored", done.Restored).
 		Int64("open", done.Open).Dur("took", done.Took).Msg("the merchant is open")
 	if k.Metrics.Rebuilt != nil {

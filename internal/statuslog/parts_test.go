@@ -24,7 +24,7 @@ import (
 // parts are a broker and a Redis: embedded ones, or real ones at KAFKA_BROKERS and REDIS_ADDR, under names of the test's
 // own.
 type parts struct {
-	t        *testing.T
+	t        testing.TB
 	client   *kafka.Client
 	producer *kafka.Producer
 	redis    redis.UniversalClient
@@ -36,7 +36,7 @@ type parts struct {
 	rebuilt  []Rebuilt
 }
 
-func newParts(t *testing.T) *parts {
+func newParts(t testing.TB) *parts {
 	t.Helper()
 	suffix := strings.ToLower(rand.Text()[:8])
 	var brokers []string
@@ -52,13 +52,19 @@ func newParts(t *testing.T) *parts {
 	}
 	addr := os.Getenv("REDIS_ADDR")
 	if addr == "" {
-		addr = miniredis.RunT(t).Addr()
+		embedded := miniredis.NewMiniRedis()
+		if err := embedded.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(embedded.Close)
+		addr = embedded.Addr()
 	}
 	client, err := kafka.Open(kafka.Config{Brokers: brokers, ClientID: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &parts{t: t, client: client, producer: client.Producer(), chains: &chains{}, prefix: "test-" + suffix,
+	p := &parts{t: t, client: client, producer: client.Producer(), chains: &chains{}, prefix: suffix[:6], // as long as "refund"
+
 		redis: dedupe.Dial(dedupe.Address{Addrs: []string{addr}})}
 	t.Cleanup(func() { _, _, _ = p.producer.Close(), client.Close(), p.redis.Close() })
 	t.Cleanup(func() { p.wipe() })

@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/refundworker/refundworker/internal/kafka"
 )
@@ -15,29 +14,29 @@ import (
 // rebuild is one scan of the status topic for several merchants, whose quiet time has passed.
 type rebuild struct {
 	*Keeper
-	jobs   map[string]*job
-	window *window
-	read   atomic.Int64
-	total  int64
+	jobs     map[string]*job
+	window   *window
+	applying sync.WaitGroup
+	read     atomic.Int64
+	total    int64
 }
 
 // errNobody ends a scan for which nobody waits any more.
 var errNobody = errors.New("every merchant of this scan has failed")
 
-// appliers is how many refunds are brought back at the same time.
-const appliers = 32
-
-// run reads and applies. Afterwards each job either has failed or holds all that the topic knows of its merchant.
+// run reads and applies. Afterwards each job either has failed or holds all that the topic knows of its merchant, and
+// whatever is not final has its follow-up.
 func (r *rebuild) run(ctx context.Context) {
 	from, err := r.from(ctx)
 	if err == nil {
 		ended := r.progress(ctx)
 		err = r.scan(ctx, from)
+		var gone *kafka.OutOfRangeError
+		if errors.As(err, &gone) && gone.Offset < gone.First { // older than what the topic still has: it has all that counts
+			err = r.scan(ctx, kafka.FromFirst())
+		}
+		r.applying.Wait()
 		ended()
-	}
-	var gone *kafka.OutOfRangeError
-	if errors.As(err, &gone) && gone.Offset < gone.First { // older than what the topic still has: it has all that counts
-		err = r.scan(ctx, kafka.FromFirst())
 	}
 	if err != nil && !errors.Is(err, errNobody) {
 		for _, j := range r.jobs {
@@ -49,7 +48,7 @@ func (r *rebuild) run(ctx context.Context) {
 func (r *rebuild) scan(ctx context.Context, from kafka.From) error {
 	_, err := r.Log.Reader.Scan(ctx, r.Log.Topic, from, r.each)
 	if err == nil {
-		err = r.flush()
+		err = r.finish()
 	}
 	return err
 }
@@ -65,34 +64,22 @@ func (r *rebuild) each(record kafka.Record) error {
 	if j == nil || j.why() != nil {
 		return nil
 	}
-	rec, err := restore(record)
+	e, err := glance(record)
 	if err != nil {
 		j.fail(err)
 		return nil
 	}
-	j.epoch = max(j.epoch, rec.Epoch)
-	if r.window.add(rec) {
-		return r.flush()
-	}
-	return nil
+	return r.apply(r.window.add(e))
 }
 
-// flush applies the window: each refund is in it once, so its steps are in order however many run at once.
-func (r *rebuild) flush() error {
-	var all errgroup.Group
-	all.SetLimit(appliers)
-	for _, rec := range r.window.take() {
-		if j := r.jobs[rec.Request.Merchant]; j.why() == nil {
-			all.Go(func() error { r.apply(j, rec); return nil })
-		}
+// finish applies what the window still has, and leaves what is owed.
+func (r *rebuild) finish() error {
+	if err := r.apply(r.window.take()); err != nil {
+		return err
 	}
-	_ = all.Wait() // what fails fails its job
-	for _, j := range r.jobs {
-		if j.why() == nil {
-			return nil
-		}
-	}
-	return errNobody
+	r.applying.Wait()
+	r.leaveFollowUps()
+	return nil
 }
 
 // from is the first offset that anybody needs: the beginning, but where every merchant lost a suffix at most.
@@ -144,7 +131,7 @@ const progressEvery = 3 * time.Second
 func (r *rebuild) tell() {
 	var restored, open int64
 	for _, j := range r.jobs {
-		restored, open = restored+j.restored.Load(), open+j.open.Load()
+		restored, open = restored+j.restored.Load(), open+j.left.Load()+int64(j.owes())
 	}
 	read := r.read.Load()
 	r.Logger.Info().Int64("read", read).Int64("of", r.total).Int64("restored", restored).Int64("open", open).Int("merchants", len(r.jobs)).

@@ -3,6 +3,7 @@ package statuslog
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 
 	"github.com/refundworker/refundworker/internal/events"
 	"github.com/refundworker/refundworker/internal/kafka"
@@ -16,33 +17,41 @@ func restore(r kafka.Record) (refund.Record, error) {
 		err = fmt.Errorf("the event is of %s", rec.Key())
 	}
 	if err != nil {
-		return refund.Record{}, fmt.Errorf("statuslog: %s/%d/%d (key %q): %w", r.Topic, r.Partition, r.Offset, r.Key, err)
+		return refund.Record{}, unreadable(r, err)
 	}
 	return rec, nil
 }
 
-// window holds the newest event of each refund that was read lately, so that the usual PENDING, SUCCEEDED is one step of
-// the store and an ended refund costs no follow-up.
-type window struct {
-	newest map[refund.Key]refund.Record
+func unreadable(r kafka.Record, err error) error {
+	return fmt.Errorf("statuslog: %s/%d/%d (key %q): %w", r.Topic, r.Partition, r.Offset, r.Key, err)
 }
 
-func newWindow() *window { return &window{newest: map[refund.Key]refund.Record{}} }
+// event is a record of the status topic of which no more is known yet than where it stands among those of its refund.
+type event struct {
+	kafka.Record
+	sequence int64
+}
 
-// add reports that the window is full.
-func (w *window) add(rec refund.Record) (full bool) {
-	if held, there := w.newest[rec.Key()]; !there || held.Last.Sequence < rec.Last.Sequence {
-		w.newest[rec.Key()] = rec
+// glance reads the sequence from the event's id, so that of many events of a refund one is decoded: the newest.
+func glance(r kafka.Record) (event, error) {
+	for _, h := range r.Headers {
+		if h.Key != events.HeaderID {
+			continue
+		}
+		sequence, err := strconv.ParseInt(string(h.Value[bytes.LastIndexByte(h.Value, '/')+1:]), 10, 64)
+		if err != nil {
+			return event{}, unreadable(r, fmt.Errorf("its id %q does not end in a sequence", h.Value))
+		}
+		return event{r, sequence}, nil
 	}
-	return len(w.newest) >= windowSize
+	return event{}, unreadable(r, fmt.Errorf("it has no header %s: not an event of ours", events.HeaderID))
 }
 
-// take empties it.
-func (w *window) take() map[refund.Key]refund.Record {
-	taken := w.newest
-	w.newest = map[refund.Key]refund.Record{}
-	return taken
+// decode is restore, and holds the event against what a glance told of it.
+func (e event) decode() (refund.Record, error) {
+	rec, err := restore(e.Record)
+	if err == nil && rec.Last.Sequence != e.sequence {
+		err = unreadable(e.Record, fmt.Errorf("its id ends in %d, its sequence is %d", e.sequence, rec.Last.Sequence))
+	}
+	return rec, err
 }
-
-// windowSize bounds the memory of a rebuild: about 2 KB a refund.
-const windowSize = 20_000

@@ -21,7 +21,7 @@ type Store interface {
 	Refresh(ctx context.Context, merchant, token string, ttl time.Duration) error
 	Unlock(ctx context.Context, merchant, token string) error
 	Finish(ctx context.Context, merchant, token string, epoch int64) (int64, error)
-	Restore(ctx context.Context, token string, rec refund.Record, content string) (refund.Record, error)
+	Restore(ctx context.Context, merchant, token string, recs []refund.Record) (open []refund.Record, err error)
 	Note(ctx context.Context, merchant, offsets string) error
 	Noted(ctx context.Context, merchant string) (string, error)
 }
@@ -81,7 +81,7 @@ func Run(t *testing.T, open func(*testing.T) *Part) {
 		{"SixtyFourAtOnce", sixtyFourAtOnce},
 		{"AResendNeedsItsLease", aResendNeedsItsLease},
 		{"AResendLooksAtTheTotal", aResendLooksAtTheTotal},
-		{"AResendOfAWaitingRefundIsAnnounced", aResendOfAWaitingRefundIsAnnounced},
+		{"OnlyWhatIsOpenIsResent", onlyWhatIsOpenIsResent},
 		{"RecordComparesAndSets", recordComparesAndSets},
 		{"RecordRepeated", recordRepeated},
 		{"RecordKeepsWhatIsTheStores", recordKeepsWhatIsTheStores},
@@ -104,7 +104,8 @@ func Run(t *testing.T, open func(*testing.T) *Part) {
 		{"OneRebuildsAtATime", oneRebuildsAtATime},
 		{"ARebuildBringsBack", aRebuildBringsBack},
 		{"ARebuildGoesForwardOnly", aRebuildGoesForwardOnly},
-		{"ARestoredRequestIsCompleted", aRestoredRequestIsCompleted},
+		{"ARestoredRequestIsWhole", aRestoredRequestIsWhole},
+		{"ARebuildTakesManyAtOnce", aRebuildTakesManyAtOnce},
 		{"ALongFinalRefundStaysForgotten", aLongFinalRefundStaysForgotten},
 		{"AFailoverEndsARebuild", aFailoverEndsARebuild},
 		{"NamesOfEveryKind", namesOfEveryKind},

@@ -314,21 +314,28 @@ func (p *pair) restore(r *rapid.T) {
 	if p.locks[0] == "" {
 		return
 	}
+	recs := rapid.SliceOfN(rapid.Custom(p.told), 1, 3).Draw(r, "restored")
+	i := 0
+	both(p, r, "restore", func(s Store) (string, error) {
+		i++
+		open, err := s.Restore(p.Context(), merchant, p.locks[i-1], recs)
+		for k := range open {
+			open[k] = unseen(open[k])
+		}
+		return fmt.Sprintf("%+v", open), err
+	})
+}
+
+// told is what an event on the status topic may tell.
+func (p *pair) told(r *rapid.T) refund.Record {
 	c := p.request(r)
 	rec := onTopic(c.Request.RefundNo, draw(r, "status", refund.StatusWaiting, refund.StatusPending, refund.StatusUnknown,
 		refund.StatusSucceeded, refund.StatusFailed, refund.StatusRejected), rapid.Int64Range(1, 6).Draw(r, "sequence"), rapid.IntRange(0, 2).Draw(r, "attempt"))
-	rec.Order, rec.Request.OrderNo = draw(r, "order", c.Order, c.Order, ""), c.Request.OrderNo
-	rec.Request.Amount, rec.Request.OrderAmount = c.Request.Amount, c.Request.OrderAmount
+	rec.Request, rec.Order = c.Request, draw(r, "order", c.Order, c.Order, "")
 	rec.Last.Matched = rapid.IntRange(0, 3).Draw(r, "matched") > 0
 	rec.Last.RecordedAt = Start.Add(-draw(r, "age", 0, time.Hour, 2*Retention))
 	rec.Last.OrderFullyRefunded = rapid.Bool().Draw(r, "fully")
-	content := draw(r, "content", c.Request.Content(), c.Request.Content(), "")
-	i := 0
-	both(p, r, "restore", func(s Store) (refund.Record, error) {
-		i++
-		got, err := s.Restore(p.Context(), p.locks[i-1], rec, content)
-		return unseen(got), err
-	})
+	return rec
 }
 
 // forever is longer than a test's clock goes: a server lets locks run out by its

@@ -2,6 +2,7 @@ package dedupetest
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/refundworker/refundworker/internal/dedupe"
@@ -129,14 +130,14 @@ func oneRebuildsAtATime(b *bench) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	_, err = b.Store.Restore(b.ctx, token, onTopic("r1", refund.StatusPending, 1, 1), "")
+	_, err = b.Store.Restore(b.ctx, merchant, token, []refund.Record{onTopic("r1", refund.StatusPending, 1, 1)})
 	if !errors.Is(err, dedupe.ErrServing) {
 		b.Errorf("restored while claims are given: %v", err)
 	}
 	b.Wipe()
 	_, err = b.Store.Finish(b.ctx, merchant, token, 1)
 	b.rebuilding("finish after a wipe", err)
-	_, err = b.Store.Restore(b.ctx, token, onTopic("r1", refund.StatusPending, 1, 1), "")
+	_, err = b.Store.Restore(b.ctx, merchant, token, []refund.Record{onTopic("r1", refund.StatusPending, 1, 1)})
 	b.rebuilding("restore after a wipe", err)
 
 	if token, err = b.Store.Lock(b.ctx, merchant, time.Hour); err != nil {
@@ -173,14 +174,11 @@ func oneRebuildsAtATime(b *bench) {
 	}
 }
 
-// onTopic is what an event on the status topic tells: no method, wallet, flow,
-// terminal or reason.
+// onTopic is what an event on the status topic tells, of the request that claimOf
+// makes.
 func onTopic(no string, status refund.Status, sequence int64, attempt int) refund.Record {
 	return refund.Record{
-		Request: refund.Request{
-			Key: refund.Key{Merchant: merchant, RefundNo: no}, OrderNo: "order-1",
-			Amount: refund.Money{Minor: 100, Currency: hkd}, OrderAmount: refund.Money{Minor: 1000, Currency: hkd},
-		},
+		Request:  claimOf(no, "").Request,
 		Provider: "eftpay", Order: "order-1", FirstSeen: Start.Add(-time.Hour),
 		Last: refund.Event{
 			Sequence: sequence, Status: status, Source: refund.FromWorker, Matched: true, Attempt: attempt,
@@ -189,8 +187,7 @@ func onTopic(no string, status refund.Status, sequence int64, attempt int) refun
 	}
 }
 
-// rebuild wipes the store, restores records under their contents and begins
-// epoch 1.
+// rebuild restores records, answers those that are not final, and begins epoch 1.
 func (b *bench) rebuild(records ...refund.Record) map[string]refund.Record {
 	b.Helper()
 	token, err := b.Store.Lock(b.ctx, merchant, time.Hour)
@@ -198,14 +195,13 @@ func (b *bench) rebuild(records ...refund.Record) map[string]refund.Record {
 		b.Fatal(err)
 	}
 	restored := map[string]refund.Record{}
-	for _, rec := range records {
-		for range 2 { // safe to repeat
-			content := claimOf(rec.Request.RefundNo, "").Request.Content()
-			got, err := b.Store.Restore(b.ctx, token, rec, content)
-			if err != nil {
-				b.Fatal(err)
-			}
-			restored[rec.Request.RefundNo] = got
+	for range 2 { // safe to repeat
+		open, err := b.Store.Restore(b.ctx, merchant, token, records)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, rec := range open {
+			restored[rec.Request.RefundNo] = rec
 		}
 	}
 	if _, err := b.Store.Finish(b.ctx, merchant, token, 1); err != nil {
@@ -239,8 +235,12 @@ func aRebuildBringsBack(b *bench) {
 		if got.Holding != want.holding || got.Doubt != want.doubt || got.CallEnd.Equal(Start) != want.called || got.Token != "" || !got.LeaseEnd.IsZero() {
 			b.Errorf("%s: %+v", no, got)
 		}
-		if got.Last != restored[no].Last || got.Last.ProviderStatus != "TRADE" || got.Published != got.Last.Sequence || got.Epoch != 1 {
+		if got.Last.ProviderStatus != "TRADE" || got.Published != got.Last.Sequence || got.Epoch != 1 {
 			b.Errorf("%s: %+v", no, got)
+		}
+		answered, open := restored[no]
+		if open == got.Last.Status.Final() || open && answered.Last != got.Last {
+			b.Errorf("%s: answered %+v", no, answered)
 		}
 	}
 	// 100 each of pending, waiting and done are held.
@@ -261,7 +261,8 @@ func aRebuildBringsBack(b *bench) {
 func aRebuildGoesForwardOnly(b *bench) {
 	behind := b.finish(claimOf("ahead", "t1"), refund.StatusSucceeded)
 	b.claim(refund.Yours, claimOf("open", "t1"))
-	b.claim(refund.Yours, claimOf("open2", "t1", func(c *refund.Claim) { c.Request.Reason = "kept" }))
+	b.claim(refund.Yours, claimOf("open2", "t1"))
+	b.claim(refund.Running, claimOf("open2", "t2", followUp(2, "d/0/1")))
 	over := onTopic("beyond", refund.StatusUnknown, 1, 1)
 	over.Request.Amount.Minor = 900
 	b.Advance(lease)
@@ -281,7 +282,7 @@ func aRebuildGoesForwardOnly(b *bench) {
 		b.Errorf("%+v", got)
 	}
 	got = b.load("open2")
-	if got.Last.Status != refund.StatusUnknown || got.Request.Reason != "kept" || got.Request.Method != "WeChat" {
+	if got.Last.Status != refund.StatusUnknown || got.FirstSeen != Start || got.FollowUp != 2 || got.Place != "d/0/1" {
 		b.Errorf("%+v", got)
 	}
 	b.claim(refund.OverTotal, claimOf("new", "t1", amount(1)))
@@ -290,42 +291,69 @@ func aRebuildGoesForwardOnly(b *bench) {
 	b.claim(refund.Yours, claimOf("new", "t1", amount(700)))
 }
 
-func aRestoredRequestIsCompleted(b *bench) {
+func aRestoredRequestIsWhole(b *bench) {
 	b.Wipe()
 	b.rebuild(onTopic("r1", refund.StatusPending, 1, 1), onTopic("r2", refund.StatusWaiting, 1, 0))
-	if got := b.load("r1").Request; got.Method != "" || got.Flow != "" {
-		b.Errorf("%+v", got)
+	for no, want := range map[string]refund.ClaimAnswer{"r1": refund.InDoubt, "r2": refund.Yours} {
+		if got := b.load(no).Request; got != claimOf(no, "").Request {
+			b.Errorf("got %+v\nwant %+v", got, claimOf(no, "").Request)
+		}
+		b.claim(refund.Conflict, claimOf(no, "t", func(c *refund.Claim) { c.Request.Method = "Alipay" }))
+		b.claim(want, claimOf(no, "t"))
 	}
-	c := claimOf("r1", "q")
-	if got := b.claim(refund.InDoubt, c).Record.Request; got != c.Request {
-		b.Errorf("got %+v\nwant %+v", got, c.Request)
-	}
-	c = claimOf("r2", "t")
-	if got := b.claim(refund.Yours, c).Record.Request; got != c.Request {
-		b.Errorf("got %+v\nwant %+v", got, c.Request)
-	}
-	// News keep the content that the topic told, also while the request is not whole.
-	b.Wipe()
-	b.rebuild(onTopic("r1", refund.StatusPending, 1, 1))
 	b.record(b.load("r1"), refund.StatusSucceeded, "")
 	b.claim(refund.Finished, claimOf("r1", "t"))
 	b.claim(refund.Conflict, claimOf("r1", "t", func(c *refund.Claim) { c.Request.Method = "Alipay" }))
+}
 
-	// An event without a fingerprint: amount, currency and order decide.
+// aRebuildTakesManyAtOnce: refunds of the same and of other orders in one step,
+// one of them twice; and another merchant's is refused.
+func aRebuildTakesManyAtOnce(b *bench) {
 	b.Wipe()
 	token, err := b.Store.Lock(b.ctx, merchant, time.Hour)
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := b.Store.Restore(b.ctx, token, onTopic("r1", refund.StatusPending, 1, 1), ""); err != nil {
-		b.Fatal(err)
+	var recs []refund.Record
+	for i := range 200 {
+		rec := onTopic(fmt.Sprint("r", i), refund.StatusSucceeded, 2, 1)
+		rec.Order = fmt.Sprint("order-", i%40) // five of 100 each
+		rec.Request.OrderNo = rec.Order
+		if i%40 == 7 {
+			rec.Last.Status = refund.StatusPending
+		}
+		recs = append(recs, rec)
+	}
+	older := recs[0]
+	older.Last.Sequence, older.Last.Status = 1, refund.StatusPending
+	foreign := onTopic("f", refund.StatusPending, 1, 1)
+	foreign.Request.Merchant = Merchants[1]
+	if _, err := b.Store.Restore(b.ctx, merchant, token, []refund.Record{recs[7], foreign}); err == nil {
+		b.Error("another merchant's refund was restored under this one's lock")
+	}
+	if open, err := b.Store.Restore(b.ctx, merchant, token, nil); err != nil || len(open) != 0 {
+		b.Errorf("nothing to restore: %+v, %v", open, err)
+	}
+	open, err := b.Store.Restore(b.ctx, merchant, token, append(recs, older))
+	if err != nil || len(open) != 5 {
+		b.Fatalf("%d of five are open, %v", len(open), err)
+	}
+	for i, rec := range open {
+		if rec.Request.RefundNo != recs[7+40*i].Request.RefundNo || rec.Holding != refund.HoldsReserved {
+			b.Errorf("%+v", rec)
+		}
 	}
 	if _, err := b.Store.Finish(b.ctx, merchant, token, 1); err != nil {
 		b.Fatal(err)
 	}
-	b.claim(refund.Conflict, claimOf("r1", "q", amount(101)))
-	b.claim(refund.InDoubt, claimOf("r1", "q"))
-	b.claim(refund.Conflict, claimOf("r1", "q2", func(c *refund.Claim) { c.Request.Method = "Alipay" }))
+	if got := b.load("r0"); got.Last.Sequence != 2 || got.Last.Status != refund.StatusSucceeded {
+		b.Errorf("an older event of the same step won: %+v", got)
+	}
+	for i := range 40 {
+		name := fmt.Sprint("order-", i)
+		b.claim(refund.OverTotal, claimOf(name, "t", order(name), amount(501)))
+		b.claim(refund.Yours, claimOf(name, "t", order(name), amount(500)))
+	}
 }
 
 func aLongFinalRefundStaysForgotten(b *bench) {
@@ -335,7 +363,7 @@ func aLongFinalRefundStaysForgotten(b *bench) {
 	open := onTopic("open", refund.StatusReview, 2, 1)
 	open.Last.RecordedAt = Start.Add(-2 * Retention)
 	restored := b.rebuild(old, open)
-	if restored["old"].Known() || b.load("old").Known() || !b.load("open").Known() {
+	if len(restored) != 1 || b.load("old").Known() || !b.load("open").Known() {
 		b.Errorf("%+v", restored)
 	}
 }
@@ -347,7 +375,7 @@ func aFailoverEndsARebuild(b *bench) {
 		b.Fatal(err)
 	}
 	b.Failover()
-	_, err = b.Store.Restore(b.ctx, token, onTopic("r1", refund.StatusPending, 1, 1), "")
+	_, err = b.Store.Restore(b.ctx, merchant, token, []refund.Record{onTopic("r1", refund.StatusPending, 1, 1)})
 	b.rebuilding("restore", err)
 	_, err = b.Store.Finish(b.ctx, merchant, token, 1)
 	b.rebuilding("finish", err)

@@ -25,19 +25,10 @@ local r = unpack_record(value)
 
 local function answer(word, wait, again) return {word, now, value or '', wait or 0, again or 0} end
 
--- Whether the message speaks of the recorded refund. Of one that came back from the status topic without a fingerprint
--- only amount, currency and order are known; the same is all that a callback alone tells.
+-- Whether the message speaks of the recorded refund. A callback alone tells only amount, currency and order.
 local function same()
-  if has(r, 'm') and r[CONTENT] ~= '' then return r[CONTENT] == content end
+  if has(r, 'm') then return r[CONTENT] == content end
   return tonumber(r[AMOUNT]) == amount and r[CURRENCY] == currency and (r.order == '' or r.order == order)
-end
-
--- What a record that came back from the status topic lacks, it gets from the first message that has it.
-local function complete()
-  if has(r, 't') and has(r, 'm') and r.order == order and same() then
-    r.request, r[CONTENT] = request, content
-    set(r, 't', false)
-  end
 end
 
 -- The chain of follow-ups goes on with this one.
@@ -59,7 +50,6 @@ local function query()
     if wait then return answer('notnow', wait) end
     count_call(KEYS[4], g)
   end
-  complete()
   take()
   set(r, 'q', true)
   -- An attempt of an earlier epoch has ended by the clock of a server that is no more: for this one's it ends with the
@@ -139,10 +129,7 @@ if word then
   return answer(word)
 end
 
-if g then
-  redis.call('ZREM', KEYS[5], member)
-  count_call(KEYS[4], g)
-end
+if g then count_call(KEYS[4], g) end
 pin(o, total, currency, o.count)
 hold(o, 'R', amount, 1)
 o.last = now_ms
@@ -150,7 +137,6 @@ store_order(KEYS[3], o, retention)
 
 if r then
   if r.order ~= order then r.order, r.request = order, request end
-  complete()
   take()
 else
   r = {'1', '0', '-', '0', '0', '0', 'm', '-', 'w', '', '0', '0', '0', '', '0', '0', '0', '0', ARGV[16],
@@ -164,10 +150,11 @@ r[SEQUENCE] = num(math.max(tonumber(r[SEQUENCE]), ARGV[1] * 1000) + 1)
 r[ATTEMPT] = num(r[ATTEMPT] + 1)
 r[EVENT_ATTEMPT] = r[ATTEMPT]
 r[STATUS], r[SOURCE], r[HOLDING], r[EPOCH] = 'P', 'w', 'R', ARGV[1]
-r[FLAGS] = has(r, 't') and 'mt' or 'm'
+r[FLAGS] = 'm'
 r[TOKEN] = token
 r[LEASE_END] = num(now_ms + lease)
 r[CALL_END] = r[LEASE_END]
 r[RECORDED], r[OCCURRED] = num(now_ms), num(now_ms)
 keep(r)
+if g then redis.call('ZREM', KEYS[5], member) end
 return answer('yours')

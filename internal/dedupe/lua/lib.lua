@@ -7,6 +7,9 @@
 --   'moved', epoch   the sentinel has another epoch than the caller
 -- and nothing is read or written then.
 --
+-- A server that is full refuses a script at its first write, and the script as a whole, but only where that write may
+-- need memory: so no script that goes on to write more begins by removing something.
+--
 -- All keys of a merchant lie in one slot. Numbers are below 2^53, so a Lua double holds them exactly; they are
 -- written by num alone, since Lua's own rendering rounds at 14 digits.
 
@@ -86,13 +89,12 @@ local function final(r) return r[STATUS] == 'S' or r[STATUS] == 'F' or r[STATUS]
 local function open(r) return r[STATUS] == 'P' or r[STATUS] == 'U' or r[STATUS] == 'R' end
 
 -- Flags: m matched, c correction, f order fully refunded (these three belong to the event), a accepted, d doubt,
--- q the lease is for a query, t the request came back from the status topic and lacks what that does not tell. They
--- are always in one order, so that equal records are equal strings.
+-- q the lease is for a query. They are always in one order, so that equal records are equal strings.
 local function has(r, flag) return string.find(r[FLAGS], flag, 1, true) ~= nil end
 local function set(r, flag, on)
   if has(r, flag) == on then return end
   local flags = ''
-  for f in string.gmatch('mcadftq', '.') do
+  for f in string.gmatch('mcadfq', '.') do
     if f == flag and on or f ~= flag and has(r, f) then flags = flags .. f end
   end
   r[FLAGS] = flags

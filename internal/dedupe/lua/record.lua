@@ -22,7 +22,6 @@ local event = not old or old[SEQUENCE] ~= new[SEQUENCE]
 if old then
   for _, i in ipairs({TOKEN, LEASE_END, CALL_END, FOLLOW_UP, PLACE, PUBLISHED}) do new[i] = old[i] end
   set(new, 'q', has(old, 'q'))
-  set(new, 't', has(old, 't'))
   if has(old, 'm') or not has(new, 'm') then new[CONTENT] = old[CONTENT] end
   if ARGV[4] ~= '' and ARGV[4] == old[TOKEN] then
     local function ended(i) new[i] = num(math.min(tonumber(old[i]), now_ms)) end

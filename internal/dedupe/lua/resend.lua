@@ -3,9 +3,10 @@
 -- KEYS  1 sentinel  2 record  3 order  4 rate
 -- ARGV  1 epoch  2 version on which the proof was judged  3 token  4 lease (ms)  5 order total  6 retention (ms)
 -- Answer {word, clock, record or '', 0, 1 where the same step was taken before}; the words: yours, notyours, overtotal
--- Guarantee  'yours' only where nothing has changed since the proof, the token is still the latest and its lease still
---       runs, and the order has room. An open refund keeps its event, to be published once more; one that was only
---       waiting (and in doubt) gets a PENDING event. What is known from a callback alone was never asked for: not ours. The call counts at the merchant's rate, but does not wait for it.
+-- Guarantee  'yours' only where the refund is open and nothing has changed since the proof, the token is still the latest
+--       and its lease still runs, and the order has room. The refund keeps its event, to be published once more. What is
+--       known from a callback alone was never asked for: not ours; what was only waiting is claimed anew, not resent. The
+--       call counts at the merchant's rate, but does not wait for it.
 
 local refused = refusal()
 if refused then return refused end
@@ -16,8 +17,7 @@ local r = unpack_record(value)
 if not r or r[TOKEN] ~= token or not has(r, 'm') then return {'notyours', now, value or ''} end
 if tonumber(r[VERSION]) == version + 1 and open(r) and not has(r, 'q') then return {'yours', now, value, 0, 1} end
 
-local waiting = r[STATUS] == 'W' and has(r, 'd')
-if tonumber(r[VERSION]) ~= version or not has(r, 'q') or tonumber(r[LEASE_END]) <= now_ms or not (open(r) or waiting) then
+if tonumber(r[VERSION]) ~= version or not has(r, 'q') or tonumber(r[LEASE_END]) <= now_ms or not open(r) then
   return {'notyours', now, value}
 end
 
@@ -38,14 +38,6 @@ r[CALL_END] = r[LEASE_END]
 set(r, 'a', false)
 set(r, 'd', false)
 set(r, 'q', false)
-if waiting then
-  r[STATUS], r[SOURCE], r[EPOCH], r.outcome = 'P', 'w', ARGV[1], ''
-  r[SEQUENCE] = num(math.max(tonumber(r[SEQUENCE]), ARGV[1] * 1000) + 1)
-  r[EVENT_ATTEMPT] = r[ATTEMPT]
-  r[RECORDED], r[OCCURRED] = num(now_ms), num(now_ms)
-  set(r, 'c', false)
-  set(r, 'f', false)
-end
 
 local rate = redis.call('GET', KEYS[4])
 if rate then

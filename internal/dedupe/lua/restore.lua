@@ -1,66 +1,88 @@
--- Brings one refund back from its newest event on the status topic, while nobody can claim.
+-- Brings refunds of a merchant back, each from its newest event on the status topic, while nobody can claim.
 --
--- KEYS  1 sentinel  2 record  3 order (that of the event)  4 lock of the rebuild
--- ARGV  1 ''  2 token of the rebuild  3 the event's record, packed  4 order total  5 retention (ms)
---       6 beginning of the keys of the merchant's orders
--- Answer {'ok', clock, record}: as it is stored now; {'ok', clock, ''}: final for longer than the retention, not stored;
+-- KEYS  1 sentinel  2 lock of the rebuild  3 and on: a record each
+-- ARGV  1 ''  2 token of the rebuild  3 retention (ms)  4 beginning of the keys of the merchant's orders
+--       5 and on, seven for each record: the event's record, packed; order total; and of one that is final, as they are
+--       in there: what it holds ('' of one that is not final), amount, currency, order, recorded (ms)
+-- Answer {'ok', clock, '', and for each: the record as it is stored now, or '' where that is final or not stored (final
+--       for longer than the retention)};
 --       {'locked', clock, ''}: the rebuild is not ours any more; {'serving', clock, ''}: the sentinel stands
 -- Guarantee  only forward, by sequence: an older event changes no status. Whatever is stored afterwards has no lease and
 --       no token, its attempt has ended now, and what may have been called holds its amount, whatever the order's total.
 --       Repeating it changes nothing but the clock.
 
-if redis.call('GET', KEYS[4]) ~= ARGV[2] .. '|' .. server() then return {'locked', now, ''} end
+if redis.call('GET', KEYS[2]) ~= ARGV[2] .. '|' .. server() then return {'locked', now, ''} end
 local refused = refusal()
 if not refused or refused[1] == 'moved' then return {'serving', now, ''} end
 
-local old, new, retention = unpack_record(redis.call('GET', KEYS[2])), unpack_record(ARGV[3]), tonumber(ARGV[5])
-local left = retention
-if not old and final(new) then
-  left = tonumber(new[RECORDED]) + retention - now_ms
-  if left <= 0 then return {'ok', now, ''} end
-end
+local retention, orders = tonumber(ARGV[3]), ARGV[4]
 
-local r = new
-if old then
-  local published = math.max(tonumber(old[PUBLISHED]), tonumber(new[SEQUENCE]))
+-- What is to be stored of a refund where the event is newer than what is here, or is not; nothing came before.
+local function onto(old, new)
+  local r = new
   if tonumber(new[SEQUENCE]) <= tonumber(old[SEQUENCE]) then
     r = unpack_record(pack_record(old))
   else
-    -- The status topic tells less of a request than what is here.
-    if has(old, 'm') == has(new, 'm') and old.order == new.order then
-      new.request, new[CONTENT] = old.request, old[CONTENT]
-      set(new, 't', has(old, 't'))
-    end
     new[ATTEMPT] = num(math.max(tonumber(old[ATTEMPT]), tonumber(new[ATTEMPT])))
     new[CALL_END], new[FOLLOW_UP], new[PLACE], new[FIRST_SEEN] = old[CALL_END], old[FOLLOW_UP], old[PLACE], old[FIRST_SEEN]
   end
-  r[PUBLISHED] = num(published)
+  r[PUBLISHED] = num(math.max(tonumber(old[PUBLISHED]), tonumber(new[SEQUENCE])))
   r[VERSION] = num(old[VERSION] + 1)
+  return r
 end
 
-local called = tonumber(r[ATTEMPT]) > 0
-if final(r) then
-  r[HOLDING] = r[STATUS] == 'S' and 'S' or '-'
-else
-  if r[STATUS] == 'W' then set(r, 'd', called) end
-  r[HOLDING] = (open(r) or called) and 'R' or '-'
-  if called then r[CALL_END] = num(now_ms) end
+-- Nobody has a lease any more; what may have been called, and has not ended, is in doubt.
+local function void(r)
+  local called = tonumber(r[ATTEMPT]) > 0
+  if final(r) then
+    r[HOLDING] = r[STATUS] == 'S' and 'S' or '-'
+  else
+    if r[STATUS] == 'W' then set(r, 'd', called) end
+    r[HOLDING] = (open(r) or called) and 'R' or '-'
+    if called then r[CALL_END] = num(now_ms) end
+  end
+  r[TOKEN], r[LEASE_END] = '', '0'
+  set(r, 'q', false)
+  set(r, 'a', false)
 end
-r[TOKEN], r[LEASE_END] = '', '0'
-set(r, 'q', false)
-set(r, 'a', false)
 
-if old and old.order ~= '' and old.order ~= r.order and old[HOLDING] ~= '-' then
-  local o = load_order(ARGV[6] .. old.order)
-  hold(o, old[HOLDING], tonumber(old[AMOUNT]), -1)
-  store_order(ARGV[6] .. old.order, o, retention)
-end
-if r.order ~= '' then
-  local key = ARGV[6] .. r.order
+local function settle(old, r, total)
+  if old and old.order ~= '' and old.order ~= r.order and old[HOLDING] ~= '-' then
+    local o = load_order(orders .. old.order)
+    hold(o, old[HOLDING], tonumber(old[AMOUNT]), -1)
+    store_order(orders .. old.order, o, retention)
+  end
+  if r.order == '' then return end
+  local key = orders .. r.order
   local o = load_order(key)
   if old and old.order == r.order then hold(o, old[HOLDING], tonumber(old[AMOUNT]), -1) end
-  if r[HOLDING] ~= '-' then pin(o, tonumber(ARGV[4]), r[CURRENCY], o.count) end
+  if r[HOLDING] ~= '-' then pin(o, total, r[CURRENCY], o.count) end
   hold(o, r[HOLDING], tonumber(r[AMOUNT]), 1)
   if o.known or o.count > 0 then store_order(key, o, retention) end
 end
-return {'ok', now, store(KEYS[2], r, num(left))}
+
+-- By far the most are final and meet nothing that is stored: those are stored as they came, without taking them apart.
+local function fresh(key, at)
+  local left = tonumber(ARGV[at + 6]) + retention - now_ms
+  if left <= 0 then return '' end
+  redis.call('SET', key, ARGV[at], 'PX', num(left))
+  settle(nil, {order = ARGV[at + 5], [HOLDING] = ARGV[at + 2], [AMOUNT] = ARGV[at + 3], [CURRENCY] = ARGV[at + 4]}, tonumber(ARGV[at + 1]))
+  return ''
+end
+
+local function restore(key, at)
+  local value = redis.call('GET', key)
+  if not value and ARGV[at + 2] ~= '' then return fresh(key, at) end
+  local old, r = unpack_record(value), unpack_record(ARGV[at])
+  if old then r = onto(old, r) end
+  void(r)
+  settle(old, r, tonumber(ARGV[at + 1]))
+  value = store(key, r, num(retention))
+  return final(r) and '' or value
+end
+
+local answers = {'ok', now, ''}
+for i = 3, #KEYS do
+  answers[i + 1] = restore(KEYS[i], 7 * i - 16)
+end
+return answers

@@ -84,19 +84,10 @@ func (t *step) claim(c refund.Claim) refund.Claimed {
 
 // same says whether the message speaks of the recorded refund.
 func (e entry) same(c refund.Claim) bool {
-	if e.rec.Last.Matched && e.content != "" {
+	if e.rec.Last.Matched {
 		return e.content == c.Request.Content()
 	}
 	return e.rec.Request.Amount == c.Request.Amount && (e.rec.Order == "" || e.rec.Order == c.Order)
-}
-
-// complete gives a record that came back from the status topic the rest of its
-// request.
-func (e *entry) complete(c refund.Claim) {
-	if e.thin && e.rec.Last.Matched && e.rec.Order == c.Order && e.same(c) {
-		e.rec.Request, e.rec.Provider = c.Request, c.Provider
-		e.content, e.thin = c.Request.Content(), false
-	}
 }
 
 // take makes this follow-up the one that goes on.
@@ -123,7 +114,6 @@ func (t *step) query(c refund.Claim, e entry) refund.Claimed {
 		}
 		t.countCall(r)
 	}
-	e.complete(c)
 	e.take(c)
 	e.query = true
 	if !e.rec.CallEnd.IsZero() && stamp(e.rec.CallEnd) < t.began { // it ended by another server's clock
@@ -175,7 +165,6 @@ func (t *step) call(c refund.Claim, e *entry) refund.Claimed {
 			e.rec.Request, e.rec.Provider = req, c.Provider
 		}
 		e.rec.Order = c.Order
-		e.complete(c)
 		e.take(c)
 	}
 	t.attempt(e, c.Token, c.Lease)
@@ -252,8 +241,7 @@ func (t *step) resend(rec refund.Record, token string, lease time.Duration) refu
 	if now.Version == rec.Version+1 && open && !e.query {
 		return refund.Claimed{Answer: refund.Yours, Repeat: true}
 	}
-	waiting := now.Last.Status == refund.StatusWaiting && now.Doubt
-	if now.Version != rec.Version || !e.query || now.LeaseEnd.UnixMilli() <= t.ms() || !open && !waiting {
+	if now.Version != rec.Version || !e.query || now.LeaseEnd.UnixMilli() <= t.ms() || !open {
 		return refund.Claimed{Answer: refund.NotYours}
 	}
 	o, total := t.order(rec.Order), rec.Request.OrderAmount.Minor
@@ -269,9 +257,6 @@ func (t *step) resend(rec refund.Record, token string, lease time.Duration) refu
 	o.hold(e.rec, 1)
 	o.last = t.ms()
 	t.storeOrder(rec.Order, o)
-	if waiting {
-		t.pending(&e)
-	}
 	if t.m.rate.interval > 0 {
 		t.countCall(t.m.rate)
 	}

@@ -85,6 +85,5 @@ type entry struct {
 	rec     refund.Record
 	content string
 	query   bool  // the lease is for a query
-	thin    bool  // the request came back from the status topic
 	until   int64 // microseconds; 0: for ever
 }

@@ -120,27 +120,34 @@ func (s *Store) Finish(_ context.Context, merchant, token string, epoch int64) (
 }
 
 // Restore is dedupe.Store's: lua/restore.lua.
-func (s *Store) Restore(_ context.Context, token string, rec refund.Record, content string) (refund.Record, error) {
-	if rec.Last.Sequence <= 0 || rec.Request.Amount.Minor <= 0 {
-		return refund.Record{}, errors.New("memstore: restore without sequence or amount")
+func (s *Store) Restore(_ context.Context, merchant, token string, recs []refund.Record) (open []refund.Record, err error) {
+	for _, rec := range recs {
+		if rec.Request.Merchant != merchant || rec.Last.Sequence <= 0 || rec.Request.Amount.Minor <= 0 {
+			return nil, errors.New("memstore: restore of another merchant's refund, or without sequence or amount")
+		}
 	}
-	t, err := s.begin(rec.Request.Merchant)
+	t, err := s.begin(merchant)
 	defer s.end()
 	if err != nil {
-		return refund.Record{}, err
+		return nil, err
 	}
 	if !t.mine(token) {
-		return refund.Record{}, rebuilding(rec.Request.Merchant)
+		return nil, rebuilding(merchant)
 	}
 	if t.serving() == nil {
-		return refund.Record{}, fmt.Errorf("memstore: restore of %s: %w", rec.Key(), dedupe.ErrServing)
+		return nil, fmt.Errorf("memstore: restore of %s: %w", merchant, dedupe.ErrServing)
 	}
-	t.restore(rec, content)
-	return t.answer(rec.Key()), nil
+	for _, rec := range recs {
+		t.restore(rec)
+		if stored := t.answer(rec.Key()); stored.Known() && !stored.Last.Status.Final() {
+			open = append(open, stored)
+		}
+	}
+	return open, nil
 }
 
-func (t *step) restore(rec refund.Record, content string) {
-	e := entry{thin: true, content: content}
+func (t *step) restore(rec refund.Record) {
+	e := entry{content: rec.Request.Content()}
 	e.rec = whole(refund.Record{
 		Request: rec.Request, Last: rec.Last, Provider: rec.Provider, Order: rec.Order, Epoch: rec.Epoch,
 		Version: 1, Attempt: rec.Last.Attempt, Published: rec.Last.Sequence, FirstSeen: rec.FirstSeen,
@@ -189,11 +196,6 @@ func (e entry) onto(old entry) entry {
 	if e.rec.Last.Sequence <= o.Last.Sequence {
 		e = old
 	} else {
-		if o.Last.Matched == e.rec.Last.Matched && o.Order == e.rec.Order {
-			amount := e.rec.Request.Amount
-			e.rec.Request, e.rec.Provider, e.content, e.thin = o.Request, o.Provider, old.content, old.thin
-			e.rec.Request.Amount = amount
-		}
 		e.rec.Attempt = max(o.Attempt, e.rec.Attempt)
 		e.rec.CallEnd, e.rec.FollowUp, e.rec.Place, e.rec.FirstSeen = o.CallEnd, o.FollowUp, o.Place, o.FirstSeen
 	}

@@ -107,7 +107,7 @@ func (e *entry) keep(old entry) {
 	r, o := &e.rec, old.rec
 	r.Token, r.LeaseEnd, r.CallEnd = o.Token, o.LeaseEnd, o.CallEnd
 	r.FollowUp, r.Place, r.Published = o.FollowUp, o.Place, o.Published
-	e.query, e.thin = old.query, old.thin
+	e.query = old.query
 	if o.Last.Matched || !r.Last.Matched {
 		e.content = old.content
 	}
