@@ -38,10 +38,12 @@ func TestCheckLetsGoodServersThrough(t *testing.T) {
 
 // own is a redis-server of the test's own, which it may break.
 type own struct {
-	t    *testing.T
-	addr string
-	args []string
-	cmd  *exec.Cmd
+	t     *testing.T
+	addr  string
+	dir   string
+	args  []string
+	cmd   *exec.Cmd
+	ready <-chan struct{}
 }
 
 func startOwn(t *testing.T, args ...string) *own {
@@ -50,9 +52,9 @@ func startOwn(t *testing.T, args ...string) *own {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Skip("no redis-server in PATH: not run")
 	}
-	port := strconv.Itoa(freePort(t))
-	o := &own{t: t, addr: "127.0.0.1:" + port, args: append([]string{
-		"--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "", "--appendonly", "yes", "--appendfsync", "always",
+	port, dir := strconv.Itoa(freePort(t)), t.TempDir()
+	o := &own{t: t, addr: "127.0.0.1:" + port, dir: dir, args: append([]string{
+		"--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "yes", "--appendfsync", "always",
 	}, args...)}
 	o.start()
 	t.Cleanup(o.kill)
@@ -60,6 +62,16 @@ func startOwn(t *testing.T, args ...string) *own {
 }
 
 func (o *own) start() {
+	o.t.Helper()
+	select {
+	case <-o.launch():
+	case <-time.After(30 * time.Second):
+		o.t.Fatal("redis-server is not ready after 30 s")
+	}
+}
+
+// launch starts it and answers a channel that is closed once it has loaded its data.
+func (o *own) launch() <-chan struct{} {
 	o.t.Helper()
 	o.cmd = exec.Command("redis-server", o.args...)
 	out, err := o.cmd.StdoutPipe()
@@ -84,11 +96,7 @@ func (o *own) start() {
 			}
 		}
 	}()
-	select {
-	case <-ready:
-	case <-time.After(10 * time.Second):
-		o.t.Fatal("redis-server is not ready after 10 s")
-	}
+	return ready
 }
 
 func (o *own) kill() {

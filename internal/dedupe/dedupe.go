@@ -67,6 +67,7 @@ func (k keys) rate() string                  { return k.base + "rate" }
 func (k keys) queue() string                 { return k.base + "queue" }
 func (k keys) rebuild() string               { return k.base + "rebuild" }
 func (k keys) offsets() string               { return k.base + "offsets" }
+func (k keys) probe() string                 { return k.base + "probe" }
 
 // checkWord refuses what would break the header of a stored record. Tokens and
 // places are made by this system and never hold such characters.

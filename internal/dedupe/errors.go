@@ -80,13 +80,26 @@ var sayings = []struct{ prefix, why string }{
 	{"ERR max number of clients", "Redis has its most clients: raise maxclients"},
 }
 
+// saidInScript is what Redis said to a script's command. From version 7 on that is
+// the script's own error; before it, it stands within: "ERR Error running script
+// (call to f_...): @user_script:3: @user_script: 3: -READONLY You can't ...".
+func saidInScript(text string) string {
+	if strings.HasPrefix(text, "ERR Error running script") {
+		if i := strings.LastIndex(text, ": -"); i >= 0 {
+			return text[i+len(": -"):]
+		}
+	}
+	return text
+}
+
 // unavailable puts an error of the client into words. What is not an outage (a
 // script that failed) comes back as it is, wrapped.
 func unavailable(err error) error {
 	var server redis.Error
 	if errors.As(err, &server) && !errors.Is(err, redis.Nil) {
+		said := saidInScript(server.Error())
 		for _, s := range sayings {
-			if strings.HasPrefix(server.Error(), s.prefix) {
+			if strings.HasPrefix(said, s.prefix) {
 				return &refund.Unavailable{Why: s.why, Err: err}
 			}
 		}

@@ -47,7 +47,7 @@ func fromEnvironment(t testing.TB, name string) string {
 }
 
 func dial(t testing.TB, addrs ...string) redis.UniversalClient {
-	client := dedupe.Dial(dedupe.Address{Addrs: addrs})
+	client := dedupe.Dial(dedupe.Address{Addrs: addrs, Timeout: 20 * time.Second}) // of a machine that has much to do
 	t.Cleanup(func() { client.Close() })
 	return client
 }

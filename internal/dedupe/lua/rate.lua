@@ -44,11 +44,10 @@ local function wait_for_call(rate_key, queue_key, g, member)
   end
   if g.free_at <= now and g.tail <= now then return nil end
   place = math.max(g.tail + g.interval, g.free_at)
-  if math.floor(place / MINUTE) ~= math.floor(g.tail / MINUTE) then
-    redis.call('ZREMRANGEBYSCORE', queue_key, '-inf', '(' .. num(now - PLACE_KEPT))
-  end
+  local another = math.floor(place / MINUTE) ~= math.floor(g.tail / MINUTE)
   g.tail = place
   store_rate(rate_key, g)
+  if another then redis.call('ZREMRANGEBYSCORE', queue_key, '-inf', '(' .. num(now - PLACE_KEPT)) end
   redis.call('ZADD', queue_key, num(place), member)
   redis.call('PEXPIRE', queue_key, num(math.ceil((place - now + PLACE_KEPT) / 1000)))
   return place - now
