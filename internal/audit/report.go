@@ -165,8 +165,21 @@ func times(n int) string {
 // shown is how many findings String prints.
 const shown = 20
 
-// String is the verdict in one block for people.
+// String is the verdict in one block for people, with the first findings.
 func (r Report) String() string {
+	var b strings.Builder
+	b.WriteString(r.Head())
+	for _, f := range r.Findings[:min(shown, len(r.Findings))] {
+		fmt.Fprintf(&b, "  %s\n", f)
+	}
+	if more := len(r.Findings) - shown; more > 0 {
+		fmt.Fprintf(&b, "  and %d more\n", more)
+	}
+	return b.String()
+}
+
+// Head is the same without findings.
+func (r Report) Head() string {
 	var b strings.Builder
 	line := func(name, words string, args ...any) {
 		fmt.Fprintf(&b, "  %-13s "+words+"\n", append([]any{name}, args...)...)
@@ -188,12 +201,6 @@ func (r Report) String() string {
 		line(fmt.Sprint("promise ", promise), "%s: %s", promises[promise], r.Verdict(promise))
 	}
 	line("notes", "%d", r.Broken[0])
-	for _, f := range r.Findings[:min(shown, len(r.Findings))] {
-		fmt.Fprintf(&b, "  %s\n", f)
-	}
-	if more := len(r.Findings) - shown; more > 0 {
-		fmt.Fprintf(&b, "  and %d more\n", more)
-	}
 	return b.String()
 }
 

@@ -27,7 +27,11 @@ func (b Bars) SVG() template.HTML {
 	if most == 0 {
 		return nothing(b.Title)
 	}
-	const row, names, numbers = 26.0, 110.0, 90.0
+	const row, numbers, letter = 26.0, 90.0, 7.2
+	names := 0.0 // where the bars begin, behind the longest name
+	for _, one := range b.Bars {
+		names = math.Max(names, float64(len([]rune(one.Name)))*letter-left+16)
+	}
 	d := &drawing{}
 	d.open(b.Title, nil, row*float64(len(b.Bars))-below+6)
 	for i, one := range b.Bars {
@@ -36,9 +40,9 @@ func (b Bars) SVG() template.HTML {
 		if one.Value > 0 {
 			wide = math.Max(wide, 2) // a few among millions are seen all the same
 		}
-		d.add(`<text x="%g" y="%g" text-anchor="end">%s</text>`, names-left-8+left/2, at+17, escape(one.Name))
-		d.add(`<rect class="%s" x="%g" y="%g" width="%.1f" height="%g" rx="2"/>`, escape(one.Class), names-left/2, at+4, wide, row-8)
-		d.add(`<text x="%.1f" y="%g">%s</text>`, names-left/2+wide+8, at+17, escape(Count(one.Value)))
+		d.add(`<text x="%g" y="%g" text-anchor="end">%s</text>`, names-8, at+17, escape(one.Name))
+		d.add(`<rect class="%s" x="%g" y="%g" width="%.1f" height="%g" rx="2"/>`, escape(one.Class), names, at+4, wide, row-8)
+		d.add(`<text x="%.1f" y="%g">%s</text>`, names+wide+8, at+17, escape(Count(one.Value)))
 	}
 	return d.close()
 }

@@ -83,30 +83,38 @@ func (a axis) at(v float64) float64 {
 	return math.Min(1, math.Max(0, (v-least)/(most-least)))
 }
 
+// Values beyond these are drawn at the edge.
+const (
+	smallest = 1e-9
+	largest  = 1e15
+)
+
 // linear is an axis from 0 to a round number.
 func linear(most float64) axis {
-	if !(most > 0) || math.IsInf(most, 0) {
+	if !(most > 0) {
 		most = 1
 	}
+	most = math.Min(math.Max(most, smallest), largest)
 	step := niceStep(most)
 	a := axis{most: math.Ceil(most/step-1e-9) * step}
-	for i := 0.0; i*step <= a.most*1.0001; i++ {
-		a.ticks = append(a.ticks, i*step)
+	for i := range int(math.Round(a.most/step)) + 1 {
+		a.ticks = append(a.ticks, float64(i)*step)
 	}
 	return a
 }
 
 // logarithmic is an axis of whole powers of ten.
 func logarithmic(least, most float64) axis {
-	if !(least > 0) || !(most >= least) || math.IsInf(most, 0) {
+	if !(least > 0) || !(most >= least) {
 		return linear(most)
 	}
+	least, most = math.Min(math.Max(least, smallest), largest), math.Min(math.Max(most, smallest), largest)
 	a := axis{least: math.Pow(10, math.Floor(math.Log10(least))), most: math.Pow(10, math.Ceil(math.Log10(most))), log: true}
 	if a.most <= a.least {
 		a.most = a.least * 10
 	}
-	for v := a.least; v <= a.most*1.0001; v *= 10 {
-		a.ticks = append(a.ticks, v)
+	for i := range int(math.Round(math.Log10(a.most/a.least))) + 1 {
+		a.ticks = append(a.ticks, a.least*math.Pow10(i))
 	}
 	return a
 }
@@ -146,7 +154,7 @@ func Millis(v float64) string {
 		return short(v*1000) + " µs"
 	case v < 1000:
 		return short(v) + " ms"
-	case v < 120_000:
+	case v < 600_000:
 		return short(v/1000) + " s"
 	case v < 7_200_000:
 		return short(v/60_000) + " min"

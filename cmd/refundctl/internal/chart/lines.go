@@ -52,7 +52,7 @@ func (l Lines) yAxis() axis {
 	least, most := math.Inf(1), 0.0
 	for _, s := range l.Series {
 		for _, v := range s.Y {
-			if v > 0 && !math.IsInf(v, 0) {
+			if v > 0 {
 				least, most = math.Min(least, v), math.Max(most, v)
 			}
 		}
@@ -74,7 +74,8 @@ func (l Lines) xTicks(d *drawing, x axis) {
 	}
 	if l.XTicks == nil {
 		step := math.Max(1, niceStep(x.most-x.least))
-		for v := math.Ceil(x.least/step) * step; v <= x.most*1.0001; v += step {
+		for i := range int((x.most-x.least)/step*1.0001) + 1 {
+			v := x.least + float64(i)*step
 			tick(v, Count(v))
 		}
 	}

@@ -1,8 +1,11 @@
 package ctl
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -178,17 +181,17 @@ func (r *run) showAudit(a auditing, report audit.Report, read *auditRead) error 
 		answer.Findings = append(answer.Findings, auditFinding{f.Kind.Promise(), string(f.Kind), f.Merchant, f.RefundNo, f.Words})
 	}
 	if a.html != "" {
-		if err := writePage(a.html, answer); err != nil {
+		if err := writeFile(a.html, func(w io.Writer) error { return writeAuditPage(w, answer, report.Verdict, read.times) }); err != nil {
 			return err
 		}
 	}
 	if r.format == out.JSON {
 		return out.Object(r.Out, answer)
 	}
-	if _, err := fmt.Fprint(r.Out, report.String()); err != nil {
-		return err
-	}
 	if r.format == out.Wide {
+		if _, err := fmt.Fprint(r.Out, report.Head()); err != nil {
+			return err
+		}
 		return out.NewRows(r.Out, r.format, []out.Column[auditFinding]{
 			{Name: "promise", Cell: func(f auditFinding) string { return number(int64(f.Promise)) }},
 			{Name: "kind", Cell: func(f auditFinding) string { return f.Kind }},
@@ -197,7 +200,8 @@ func (r *run) showAudit(a auditing, report audit.Report, read *auditRead) error 
 			{Name: "words", Cell: func(f auditFinding) string { return f.Words }},
 		}).All(answer.Findings)
 	}
-	return nil
+	_, err := fmt.Fprint(r.Out, report)
+	return err
 }
 
 // promises of DESIGN.md, section 1, that the audit proves.
@@ -211,14 +215,16 @@ func byName[K ~string](counts map[K]int) map[string]int {
 	return named
 }
 
-func writePage(name string, answer audited) error {
+// writeFile writes a file that only its owner may read: it names refunds.
+func writeFile(name string, write func(io.Writer) error) error {
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return usage("%w", err)
 	}
-	if err := auditPage.Execute(f, answer); err != nil {
-		f.Close()
-		return err
+	b := bufio.NewWriter(f)
+	err = errors.Join(write(b), b.Flush(), f.Close())
+	if err != nil {
+		return usage("%s: %w", name, err)
 	}
-	return f.Close()
+	return nil
 }

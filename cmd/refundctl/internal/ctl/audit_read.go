@@ -36,6 +36,7 @@ type auditRead struct {
 	mu         sync.Mutex // of what follows: records are decoded side by side
 	checker    *audit.Checker
 	unreadable int
+	times      *overTime
 }
 
 func (a *auditRead) all(ctx context.Context) (report audit.Report, err error) {
@@ -46,6 +47,7 @@ func (a *auditRead) all(ctx context.Context) (report audit.Report, err error) {
 	case len(a.ledgers)+len(a.settlements) > 0:
 		a.books = "partial"
 	}
+	a.times = newOverTime()
 	parts, err := a.size(ctx)
 	if err != nil {
 		return report, err
@@ -202,6 +204,7 @@ func (a *auditRead) letters(ctx context.Context) error {
 			return
 		}
 		a.told(func() {
+			a.times.count(countDead, r.Time)
 			a.checker.DeadLetter(audit.DeadLetter{
 				Origin: audit.Place{Topic: letter.Topic, Partition: letter.Partition, Offset: letter.Offset},
 				Reason: refund.Reason(letter.Reason), Request: request,
@@ -246,6 +249,7 @@ func (a *auditRead) requests(ctx context.Context) error {
 			asked.Order = account.Gateway.Order(request)
 		}
 		a.told(func() {
+			a.times.count(countRequests, r.Time)
 			a.checker.Request(asked)
 			if waits {
 				a.checker.Queued(request.Key)
@@ -266,6 +270,9 @@ func (a *auditRead) statuses(ctx context.Context) error {
 			if err != nil {
 				a.unreadable++
 				return
+			}
+			if at := rec.Last.RecordedAt; rec.Last.Status.Final() && !at.Before(a.from) && at.Before(a.to) {
+				a.times.ended(rec)
 			}
 			a.checker.Status(audit.Status{
 				Place:  audit.Place{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset},

@@ -5,8 +5,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/refundworker/refundworker/internal/kafka"
+	"github.com/refundworker/refundworker/internal/refund"
 )
 
 func TestAudit(t *testing.T) {
@@ -23,7 +25,11 @@ func TestAudit(t *testing.T) {
 	page := filepath.Join(t.TempDir(), "audit.html")
 	a := w.onTerminal().run(t, "audit", "--whole", "--ledger", ledger, "--html", page).want(t, ExitDone)
 	golden(t, "audit.txt", a.out)
-	golden(t, "audit.html", readFile(t, page))
+	for _, part := range []string{"No promise is broken", "<td class=\"good\">kept", "Refunds by status", "Requests over time", "Endings over time", "Time from the first delivery"} {
+		if !strings.Contains(readFile(t, page), part) {
+			t.Errorf("the page lacks %q", part)
+		}
+	}
 	w.run(t, "audit", "--since", "1h", "--until", "0s").want(t, ExitDone).says(t, `"refunds":3`, `"books":"none"`)
 	w.run(t, "audit", "--since", "2h", "--until", "1h").want(t, ExitDone).says(t, `"requests":0`)
 	w.run(t, "audit", "--merchant", "shop-th").want(t, ExitDone).says(t, `"refunds":0`)
@@ -32,7 +38,7 @@ func TestAudit(t *testing.T) {
 		book := `{"provider":"eftpay","merchant":"S0003469","order":"order-audit-1","refund_no":"audit-1","amount":1}` + "\n"
 		a := w.onTerminal().run(t, "audit", "--ledger", file(t, "book.jsonl", book+book), "--html", page, "-o", "wide").want(t, ExitWrong)
 		golden(t, "audit_broken.txt", a.out)
-		if text := readFile(t, page); !strings.Contains(text, "Broken promises") || strings.Contains(text, "<script") {
+		if text := readFile(t, page); !strings.Contains(text, "Broken promises") || !strings.Contains(text, "Findings by kind") || strings.Contains(text, "<script") {
 			t.Error(text)
 		}
 	})
@@ -68,6 +74,54 @@ func TestAudit(t *testing.T) {
 		}
 		w.run(t, "show", "audit-1").want(t, ExitDone).says(t, `"what":"audit --mend"`, `"who":"tester"`, `"from":"testhost"`)
 	})
+}
+
+func TestAuditPage(t *testing.T) {
+	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	times := newOverTime()
+	for i := range 300 {
+		times.count(countRequests, at.Add(time.Duration(i)*time.Minute))
+		status := refund.StatusSucceeded
+		if i%10 == 0 {
+			status = refund.StatusFailed
+		}
+		times.ended(refund.Record{FirstSeen: at, Last: refund.Event{Status: status, RecordedAt: at.Add(time.Duration(i) * time.Minute)}})
+	}
+	answer := audited{
+		At: at, Until: at, Books: "complete", Requests: 300, Refunds: 300, Statuses: 600, Payments: 271, Final: map[string]int{"SUCCEEDED": 270, "FAILED": 30},
+		Open: map[string]int{}, DeadLetters: map[string]int{"invalid": 2}, Broken: map[string]int{promises[2]: 1},
+		Findings: []auditFinding{{2, "paid_twice", "S0003469", "R1", "2 payments of <one> refund"}},
+	}
+	verdict := func(promise int) string { return []string{1: "kept", 2: "BROKEN once", 3: "kept", 4: "kept"}[promise] }
+	var page strings.Builder
+	if err := writeAuditPage(&page, answer, verdict, times); err != nil {
+		t.Fatal(err)
+	}
+	for _, no := range []string{"<script", "NaN", "Inf", "ZgotmplZ", "<one>"} {
+		if strings.Contains(page.String(), no) {
+			t.Errorf("the page has %q", no)
+		}
+	}
+	golden(t, "audit.html", page.String())
+}
+
+// Whatever is counted, the steps stay few, and nothing is lost when they become
+// longer.
+func TestOverTimeStaysSmall(t *testing.T) {
+	times, at := newOverTime(), time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+	for i := range 20_000 {
+		times.count(countRequests, at.Add(time.Duration(i)*3*time.Hour))
+	}
+	sum := 0
+	for _, counts := range times.steps {
+		sum += counts[countRequests]
+	}
+	if len(times.steps) > mostSteps || sum != 20_000 {
+		t.Errorf("%d steps, %d counted", len(times.steps), sum)
+	}
+	if shown := strings.Count(string(times.charts()[0]), "<g><title>"); shown > 100 {
+		t.Errorf("%d columns", shown)
+	}
 }
 
 // taken waits until the workers' group has committed every request.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"strings"
 	"time"
 
@@ -159,24 +159,14 @@ func (r *run) replay(ctx context.Context, l loading) error {
 
 // showLoad answers, and writes the files that were asked for.
 func (r *run) showLoad(l loading, result *load.Result) error {
-	for name, write := range map[string]func(*os.File) error{
-		l.html: func(f *os.File) error { return result.WritePage(f) },
-		l.hgrm: func(f *os.File) error { return result.WriteHGRM(f) },
-		l.json: func(f *os.File) error { return out.Object(f, result) },
+	for name, write := range map[string]func(io.Writer) error{
+		l.html: result.WritePage, l.hgrm: result.WriteHGRM,
+		l.json: func(w io.Writer) error { return out.Object(w, result) },
 	} {
-		if name == "" {
-			continue
-		}
-		f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-		if err != nil {
-			return usage("%w", err)
-		}
-		if err := write(f); err != nil {
-			f.Close()
-			return err
-		}
-		if err := f.Close(); err != nil {
-			return err
+		if name != "" {
+			if err := writeFile(name, write); err != nil {
+				return err
+			}
 		}
 	}
 	if r.format == out.JSON {

@@ -2,10 +2,8 @@ package ctl
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/refundworker/refundworker/cmd/refundctl/internal/out"
@@ -93,15 +91,9 @@ func countWords(counts map[verdict]int) string {
 	return strings.Join(words, ", ")
 }
 
-// writeLines writes a file of JSON lines, that only its owner may read: it names
-// refunds.
-func writeLines[T any](name string, rows []T) (err error) {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return usage("%w", err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	return encodeAll(f, rows)
+// writeLines writes a file of JSON lines.
+func writeLines[T any](name string, rows []T) error {
+	return writeFile(name, func(w io.Writer) error { return encodeAll(w, rows) })
 }
 
 func encodeAll[T any](w io.Writer, rows []T) error {

@@ -52,18 +52,21 @@ func (r *Result) Good() bool {
 }
 
 func (r *Result) charts() []template.HTML {
-	var x, sent, ended, underWay, p50, p99, most []float64
+	var x, sent, ended, underWay, due, p50, p99, most []float64
 	for _, s := range r.Timeline {
 		x = append(x, float64(s.Second))
 		sent, ended, underWay = append(sent, float64(s.Sent)), append(ended, float64(s.Ended)), append(underWay, float64(s.UnderWay))
-		p50, p99, most = append(p50, s.P50), append(p99, s.P99), append(most, s.Max)
+		if s.Due > 0 {
+			due = append(due, float64(s.Second))
+			p50, p99, most = append(p50, s.P50), append(p99, s.P99), append(most, s.Max)
+		}
 	}
 	seconds := "seconds since the beginning"
 	return []template.HTML{
 		chart.Lines{Title: "Throughput, refunds a second", X: x, XName: seconds, Y: chart.Count,
 			Series: []chart.Series{{Name: "ended", Class: "a", Y: ended}, {Name: "sent", Class: "c", Y: sent}}}.SVG(),
 		chart.Lines{Title: "Under way", X: x, XName: seconds, Y: chart.Count, Series: []chart.Series{{Name: "sent and not ended", Class: "d", Y: underWay}}}.SVG(),
-		chart.Lines{Title: "Latency of those that were to be sent in each second", X: x, XName: seconds, Y: chart.Millis, Log: true,
+		chart.Lines{Title: "Latency of those that were to be sent in each second", X: due, XName: seconds, Y: chart.Millis, Log: true,
 			Series: []chart.Series{{Name: "p50", Class: "a", Y: p50}, {Name: "p99", Class: "b", Y: p99}, {Name: "max", Class: "c", Y: most}}}.SVG(),
 		r.percentiles(),
 	}
