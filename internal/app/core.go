@@ -187,6 +187,15 @@ func (c *core) followUps() *followUps {
 func (c *core) checks() []admin.Check {
 	return []admin.Check{
 		{Name: "kafka", Ready: c.kafka.Ping},
-		{Name: "redis", Ready: func(ctx context.Context) error { return c.redis.Ping(ctx).Err() }},
+		{Name: "redis", Ready: c.redisReady},
 	}
+}
+
+// redisReady: a server that answers may still take no writes.
+func (c *core) redisReady(ctx context.Context) error {
+	var names []string
+	for _, m := range c.cfg.Merchants {
+		names = append(names, m.Name)
+	}
+	return c.store.Writable(ctx, names...)
 }

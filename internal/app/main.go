@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/refundworker/refundworker/internal/config"
+	"github.com/refundworker/refundworker/internal/dedupe"
 )
 
 // Exit codes of the daemons.
@@ -71,6 +72,7 @@ func (d Daemon) Main(args []string, out, errs io.Writer) int {
 		return healthcheck(cfg, d.Admin, out)
 	}
 	log := Logger(cfg.Log, out)
+	dedupe.Quiet() // what fails is in our log, in its form
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal ends the process

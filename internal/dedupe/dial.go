@@ -37,6 +37,7 @@ func Dial(a Address) redis.UniversalClient {
 		PoolTimeout:           timeout,
 		PoolSize:              a.PoolSize,
 		ContextTimeoutEnabled: true,
+		DialerRetries:         1, // commands are tried again, so a refused connection is said to be one within a readiness check
 		Protocol:              2,
 		DisableIdentity:       true,
 		MaintNotificationsConfig: &maintnotifications.Config{
