@@ -116,7 +116,7 @@ func (a *auditing) requests(ctx context.Context) error {
 			return nil
 		}
 		asked := audit.Request{Request: request}
-		if account, ok := a.accounts.Account(request.Merchant); ok {
+		if account, ok := a.merchants.Account(request.Merchant); ok {
 			asked.Order = account.Gateway.Order(request)
 		}
 		a.checker.Request(asked)

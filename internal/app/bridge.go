@@ -11,14 +11,13 @@ import (
 	"github.com/refundworker/refundworker/internal/admin"
 	"github.com/refundworker/refundworker/internal/bridge"
 	"github.com/refundworker/refundworker/internal/config"
-	"github.com/refundworker/refundworker/internal/providers"
 	"github.com/refundworker/refundworker/internal/telemetry"
 )
 
 // Bridge runs the notify-bridge until ctx ends, then lets callbacks under way end
 // and returns nil. An error says what a person has to change.
-func Bridge(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
-	c, err := open(telemetry.Bridge, cfg, log)
+func Bridge(ctx context.Context, cfg *config.Config, log zerolog.Logger, options ...Option) error {
+	c, err := open(telemetry.Bridge, cfg, log, options...)
 	if err != nil {
 		return err
 	}
@@ -33,7 +32,7 @@ func Bridge(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
 		return err
 	}
 	handler := bridge.Bridge{
-		Accounts: callbackAccounts(c.accounts), Recorder: c.recorder, FollowUps: c.followUps(), Schedule: c.schedule,
+		Accounts: callbackAccounts{&c.merchants}, Recorder: c.recorder, FollowUps: c.followUps(), Schedule: c.schedule,
 		Limits: bridge.Limits{
 			MaxBody: int64(cfg.Bridge.MaxBody), Timeout: cfg.Bridge.Timeout,
 			MaxConcurrent: cfg.Bridge.MaxConcurrent, MaxPerMerchant: cfg.Bridge.MaxPerMerchant,
@@ -54,6 +53,7 @@ func Bridge(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
 	group.Go(func() error {
 		return admin.Serve(serving, admins, admin.Handler(promhttp.HandlerFor(c.metrics.Registry, promhttp.HandlerOpts{}), checks...))
 	})
+	group.Go(func() error { c.followSignals(serving, nil); return nil })
 	group.Go(func() error {
 		defer stop()
 		if err := c.prepare(ctx); err != nil {
@@ -61,22 +61,10 @@ func Bridge(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
 			return unlessEnded(ctx, err)
 		}
 		close(started)
-		c.log.Info().Str("listen", callbacks.Addr().String()).Int("merchants", len(c.accounts)).Msg("bridge starts")
+		c.log.Info().Str("listen", callbacks.Addr().String()).Int("merchants", len(c.merchants.all())).Msg("bridge starts")
 		err := bridge.Serve(ctx, callbacks, handler, cfg.Bridge.Timeout, c.log)
 		c.log.Info().Msg("bridge drained")
 		return err
 	})
 	return group.Wait()
-}
-
-// callbackAccounts are the merchants as the bridge looks them up.
-type callbackAccounts providers.Accounts
-
-// Account implements bridge.Accounts.
-func (a callbackAccounts) Account(merchant string) (bridge.Account, bool) {
-	found, ok := a[merchant]
-	if !ok {
-		return bridge.Account{}, false
-	}
-	return bridge.Account{Provider: found.Provider, Gateway: masked{found.Callbacks}}, true
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/refundworker/refundworker/internal/providers"
 	"github.com/refundworker/refundworker/internal/providers/transport"
 	"github.com/refundworker/refundworker/internal/refund"
+	"github.com/refundworker/refundworker/internal/statuslog"
 	"github.com/refundworker/refundworker/internal/telemetry"
 )
 
@@ -31,11 +33,17 @@ type core struct {
 	producer *kafka.Producer
 	redis    dedupe.Client
 	store    *dedupe.Store
-	accounts providers.Accounts
+	pool     *transport.Pool
 	delays   consumer.Delays
 	schedule refund.Schedule
 	recorder *refund.Recorder
 	closers  []func()
+
+	merchants merchants
+	toKafka   *link
+	toRedis   *link
+	inUse     *config.Config // as of the last reload; cfg is that of the start
+	signals   <-chan os.Signal
 
 	// lost is told each time that the store says it cannot answer; nil in the
 	// bridge, which rebuilds nothing.
@@ -47,8 +55,12 @@ type core struct {
 
 // open builds the parts. It does not dial: what is not reachable now is waited for
 // by prepare.
-func open(process telemetry.Process, cfg *config.Config, log zerolog.Logger) (*core, error) {
-	c := &core{process: process, cfg: cfg, log: log.With().Str("process", string(process)).Logger(), told: map[string]telling{}}
+func open(process telemetry.Process, cfg *config.Config, log zerolog.Logger, options ...Option) (*core, error) {
+	c := &core{process: process, cfg: cfg, inUse: cfg, log: log.With().Str("process", string(process)).Logger(), told: map[string]telling{}}
+	c.merchants.held = map[string]statuslog.Hold{}
+	for _, option := range options {
+		option(c)
+	}
 	if err := c.open(); err != nil {
 		c.close()
 		return nil, err
@@ -66,14 +78,11 @@ func (c *core) open() error {
 	if err := c.startTracing(); err != nil {
 		return err
 	}
-	kafkaTLS, err := tlsConfig("kafka", c.cfg.Kafka.TLS)
-	if err != nil {
-		return err
-	}
 	sasl := c.cfg.Kafka.SASL
+	c.toKafka = newLink(sasl.Username, sasl.Password, c.cfg.Kafka.TLS)
 	c.kafka, err = kafka.Open(kafka.Config{
-		Brokers: c.cfg.Kafka.Brokers, TLS: kafkaTLS, ClientID: "refundworker",
-		SASL: kafka.SASL{Mechanism: sasl.Mechanism, Username: sasl.Username, Password: sasl.Password},
+		Brokers: c.cfg.Kafka.Brokers, TLS: c.toKafka.tls(c.cfg.Kafka.TLS), ClientID: "refundworker",
+		SASL: kafka.SASL{Mechanism: sasl.Mechanism, Username: sasl.Username, Password: sasl.Password}, Credentials: c.toKafka.credentials,
 	})
 	if err != nil {
 		return err
@@ -82,26 +91,22 @@ func (c *core) open() error {
 	c.producer = c.kafka.Producer()
 	c.onClose(func() { _ = c.producer.Close() })
 
-	redisTLS, err := tlsConfig("redis", c.cfg.Redis.TLS)
-	if err != nil {
-		return err
-	}
+	c.toRedis = newLink(c.cfg.Redis.Username, c.cfg.Redis.Password, c.cfg.Redis.TLS)
 	c.redis = dedupe.Dial(dedupe.Address{
-		Addrs: c.cfg.Redis.Addrs, Username: c.cfg.Redis.Username, Password: c.cfg.Redis.Password, TLS: redisTLS,
+		Addrs: c.cfg.Redis.Addrs, Credentials: c.toRedis.credentials, TLS: c.toRedis.tls(c.cfg.Redis.TLS),
 	})
 	c.onClose(func() { _ = c.redis.Close() })
 	c.store = dedupe.New(c.redis, dedupe.Options{
 		Prefix: c.cfg.Redis.KeyPrefix, Retention: c.cfg.Redis.Retention, FailoverGrace: c.cfg.Redis.FailoverGrace,
 	})
 
-	pool := transport.NewPool(transport.Options{})
-	c.onClose(pool.Close)
-	if c.accounts, err = providers.Build(settings(c.cfg.Merchants), pool, c.guardHooks()); err != nil {
+	c.pool = transport.NewPool(transport.Options{})
+	c.onClose(c.pool.Close)
+	accounts, err := c.build(c.cfg.Merchants, func(string) bool { return false })
+	if err != nil {
 		return err
 	}
-	for _, m := range c.cfg.Merchants {
-		c.dress(c.accounts[m.Name], m.BaseURL)
-	}
+	c.merchants.put(accounts, c.cfg.Merchants)
 	c.recorder = &refund.Recorder{
 		Records:   c.records(),
 		Publisher: c.publisher(),

@@ -19,12 +19,13 @@ func (c *core) readHolds(ctx context.Context) (kafka.From, error) {
 	if err != nil {
 		return from, err
 	}
-	for merchant := range c.accounts {
-		if h, is := held[merchant]; is {
-			c.setHold(merchant, &h)
-		} else {
+	for _, merchant := range c.merchants.heldNow() {
+		if _, still := held[merchant]; !still {
 			c.setHold(merchant, nil)
 		}
+	}
+	for merchant, h := range held {
+		c.setHold(merchant, &h)
 	}
 	return from, nil
 }
@@ -49,17 +50,7 @@ const holdsPause = time.Second
 
 // setHold holds a merchant's refund calls, or with nil lets them go.
 func (c *core) setHold(merchant string, h *statuslog.Hold) {
-	account, ok := c.accounts[merchant]
-	if !ok {
-		return
-	}
-	was := account.Guard.Status().OnHold
-	if h == nil {
-		account.Guard.SetHold(false, "")
-	} else {
-		account.Guard.SetHold(true, h.Reason)
-	}
-	if is := h != nil; is != was {
-		c.log.Warn().Str("merchant", merchant).Bool("held", is).Msg("an operator's hold")
+	if c.merchants.hold(merchant, h) {
+		c.log.Warn().Str("merchant", merchant).Bool("held", h != nil).Msg("an operator's hold")
 	}
 }

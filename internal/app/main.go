@@ -26,7 +26,7 @@ const (
 // Daemon is a command that runs until it is told to end.
 type Daemon struct {
 	Name  string
-	Run   func(context.Context, *config.Config, zerolog.Logger) error
+	Run   func(context.Context, *config.Config, zerolog.Logger, ...Option) error
 	Admin func(*config.Config) string // address of /readyz
 }
 
@@ -37,10 +37,13 @@ var (
 )
 
 // Main runs a daemon as a command: flags, configuration, logger, signals. SIGTERM
-// and SIGINT drain it; a second one ends it at once. With the argument
-// healthcheck it asks the one that runs whether it is ready. It answers the exit
-// code.
+// and SIGINT drain it; a second one ends it at once; SIGHUP has it read its
+// configuration again. With the argument healthcheck it asks the one that runs
+// whether it is ready. It answers the exit code.
 func (d Daemon) Main(args []string, out, errs io.Writer) int {
+	hangups := make(chan os.Signal, 1) // from the beginning: the system's own way with SIGHUP is to end us
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	name := d.Name
 	checking := len(args) > 0 && args[0] == "healthcheck"
 	if checking {
@@ -76,7 +79,7 @@ func (d Daemon) Main(args []string, out, errs io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal ends the process
-	if err := d.Run(ctx, cfg, log); err != nil {
+	if err := d.Run(ctx, cfg, log, ReloadOn(hangups)); err != nil {
 		log.Error().Err(err).Msg(name + " cannot go on")
 		return ExitError
 	}

@@ -54,7 +54,7 @@ func (c *core) rebuildMetrics() statuslog.Metrics {
 // gatewayStates are the guards at this moment.
 func (c *core) gatewayStates() []telemetry.GatewayState {
 	var all []telemetry.GatewayState
-	for merchant, account := range c.accounts {
+	for merchant, account := range c.merchants.all() {
 		s := account.Guard.Status()
 		all = append(all, telemetry.GatewayState{
 			Merchant: merchant, Breaker: s.Breaker, HeldByOperator: s.OnHold, Held: s.Misconfigured, InFlight: s.InFlight, Waiting: s.Waiting,

@@ -36,7 +36,7 @@ type Parts struct {
 func (c *Client) Parts() Parts {
 	k := c.core
 	return Parts{
-		Config: k.cfg, Kafka: k.kafka, Producer: k.producer, Store: k.store, Accounts: k.accounts,
+		Config: k.cfg, Kafka: k.kafka, Producer: k.producer, Store: k.store, Accounts: k.merchants.all(),
 		Topics: k.topics(), Delays: k.delays, Schedule: k.schedule, Recorder: k.recorder,
 		Log:     &statuslog.Log{Reader: k.kafka, Topic: k.cfg.Kafka.Topics.Status},
 		Control: k.control(),

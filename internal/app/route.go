@@ -16,7 +16,7 @@ import (
 type route struct {
 	handler   *refund.Handler
 	accounts  refund.Accounts
-	calls     map[string]int // by merchant: its concurrency
+	calls     func(merchant string) int // its concurrency
 	followUps *followUps
 	schedule  refund.Schedule
 	waited    func(cause string, d time.Duration)
@@ -77,7 +77,7 @@ func (r *route) lane(request refund.Request) consumer.Lane {
 		return consumer.Lane{}
 	}
 	merchant := request.Merchant
-	return consumer.Lane{Name: merchant + "/" + account.Gateway.Order(request), Share: merchant, Most: r.calls[merchant]}
+	return consumer.Lane{Name: merchant + "/" + account.Gateway.Order(request), Share: merchant, Most: r.calls(merchant)}
 }
 
 func reasonOf(err error) consumer.Reason {

@@ -23,8 +23,8 @@ import (
 
 // Worker runs the worker until ctx ends, then drains and returns nil. An error
 // says what a person has to change.
-func Worker(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
-	c, err := open(telemetry.Worker, cfg, log)
+func Worker(ctx context.Context, cfg *config.Config, log zerolog.Logger, options ...Option) error {
+	c, err := open(telemetry.Worker, cfg, log, options...)
 	if err != nil {
 		return err
 	}
@@ -54,6 +54,7 @@ func Worker(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
 	group.Go(func() error {
 		return admin.Serve(serving, listener, admin.Handler(promhttp.HandlerFor(c.metrics.Registry, promhttp.HandlerOpts{}), checks...))
 	})
+	group.Go(func() error { c.followSignals(serving, keeper.Serve); return nil })
 	group.Go(func() error {
 		defer stop()
 		if err := c.prepareWorker(ctx); err != nil {
@@ -63,7 +64,7 @@ func Worker(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
 		if err := c.await(ctx, "holds", func(ctx context.Context) (err error) { held, err = c.readHolds(ctx); return err }, always); err != nil {
 			return unlessEnded(ctx, err)
 		}
-		c.log.Info().Str("group", cfg.Kafka.Group).Int("merchants", len(c.accounts)).Msg("worker starts")
+		c.log.Info().Str("group", cfg.Kafka.Group).Int("merchants", len(c.merchants.all())).Msg("worker starts")
 		group.Go(func() error { c.followHolds(serving, held); return nil })
 		group.Go(func() error { keeper.Run(serving); return nil })
 		group.Go(func() error { delayed.run(serving); return nil })
@@ -78,17 +79,14 @@ func Worker(ctx context.Context, cfg *config.Config, log zerolog.Logger) error {
 // consumer wires bytes to verdicts: decode, Handler, verdict.
 func (c *core) consumer() (*consumer.Consumer, error) {
 	handler := &refund.Handler{
-		Accounts: c.accounts, Claims: c.claims(), Recorder: c.recorder, Schedule: c.schedule,
+		Accounts: &c.merchants, Claims: c.claims(), Recorder: c.recorder, Schedule: c.schedule,
 		Lease: c.cfg.Worker.ClaimLease, ReviewAfter: c.cfg.Worker.ReviewAfter, Token: rand.Text,
 		Called: func(r refund.CallReport) {
 			c.metrics.Call(r)
 			logCall(c.log, r)
 		},
 	}
-	r := &route{handler: handler, accounts: c.accounts, calls: map[string]int{}, followUps: c.followUps(), schedule: c.schedule, waited: c.metrics.Waited, tracing: c.tracing, group: c.cfg.Kafka.Group}
-	for _, m := range c.cfg.Merchants {
-		r.calls[m.Name] = m.Concurrency
-	}
+	r := &route{handler: handler, accounts: &c.merchants, calls: c.merchants.calls, followUps: c.followUps(), schedule: c.schedule, waited: c.metrics.Waited, tracing: c.tracing, group: c.cfg.Kafka.Group}
 	return consumer.New(c.kafka, c.producer, r, consumer.Config{
 		Panicked: r.panicked,
 		Group:    c.cfg.Kafka.Group, Topics: c.topics(), Delays: c.delays, MaxInFlight: c.cfg.Worker.MaxInFlight,
@@ -102,13 +100,9 @@ const keeperEvery = 3 * time.Second
 
 // keeper opens new merchants and rebuilds lost ones.
 func (c *core) keeper() *statuslog.Keeper {
-	var merchants []string
-	for _, m := range c.cfg.Merchants {
-		merchants = append(merchants, m.Name)
-	}
 	topics := c.cfg.Kafka.Topics
 	return statuslog.NewKeeper(statuslog.Config{
-		Merchants: merchants, Index: c.store, Loss: lossOf,
+		Merchants: namesOf(c.cfg.Merchants), Index: c.store, Loss: lossOf,
 		Log:       &statuslog.Log{Reader: c.kafka, Topic: topics.Status},
 		Control:   c.control(),
 		FollowUps: c.followUps(), After: c.schedule.After,

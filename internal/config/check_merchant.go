@@ -30,6 +30,7 @@ func (c *Config) checkMerchants(d *document) {
 		} else {
 			first[m.Name] = i
 		}
+		m.print = m.fingerprint()
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
 	"os"
 	"time"
 )
@@ -18,7 +17,6 @@ func (t TLS) Certificate() *tls.Certificate { return t.certificate }
 // checkTLS resolves the files against the configuration's folder and reads them.
 func (d *document) checkTLS(path string, t *TLS) {
 	contents := map[string][]byte{}
-	sum := sha256.New()
 	for _, file := range []struct {
 		key  string
 		name *string
@@ -34,10 +32,12 @@ func (d *document) checkTLS(path string, t *TLS) {
 			continue
 		}
 		contents[file.key] = content
-		fmt.Fprintf(sum, "%s %d\n%s", file.key, len(content), content)
 	}
-	if len(contents) > 0 {
-		t.digest = [sha256.Size]byte(sum.Sum(nil))
+	if ca, given := contents["ca_file"]; given {
+		t.authoritiesDigest = sha256.Sum256(ca)
+	}
+	if cert, given := contents["cert_file"]; given {
+		t.digest = sha256.Sum256(append(append(cert[:len(cert):len(cert)], 0), contents["key_file"]...))
 	}
 	if (t.CertFile == "") != (t.KeyFile == "") {
 		d.fail(path, "cert_file and key_file come together")

@@ -54,7 +54,8 @@ type TLS struct {
 
 	authorities *x509.CertPool
 	certificate *tls.Certificate
-	digest      [sha256.Size]byte // of the files' contents
+	// Of the files' contents; all zero where there are none.
+	authoritiesDigest, digest [sha256.Size]byte
 }
 
 // SASL is the brokers' user; Mechanism is empty, PLAIN, SCRAM-SHA-256 or

@@ -115,7 +115,7 @@ func TestDefaults(t *testing.T) {
 	if got, want := acc.Path("merchant.pem"), filepath.Join("testdata", "merchant.pem"); got != want {
 		t.Errorf("path %s, want %s", got, want)
 	}
-	m.doc, m.path, m.block = nil, "", nil
+	m.doc, m.path, m.block, m.print = nil, "", nil, [32]byte{}
 	cfg.doc, cfg.Merchants = nil, []Merchant{m}
 	want := &Config{
 		Kafka: Kafka{

@@ -14,7 +14,7 @@ func plainly(c *Config) string {
 	copied.doc, copied.Merchants = nil, nil
 	text := fmt.Sprintf("%+v", copied)
 	for _, m := range c.Merchants {
-		m.doc, m.path, m.block = nil, "", nil
+		m.doc, m.path, m.block, m.print = nil, "", nil, [32]byte{}
 		text += fmt.Sprintf(" %+v", m)
 	}
 	return text

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -38,6 +39,7 @@ type Merchant struct {
 	doc     *document
 	path    string // merchants[i]
 	block   *node
+	print   [sha256.Size]byte
 	collect *document // during Load: what is wrong in the block is noted here, and the provider goes on to check it
 }
 

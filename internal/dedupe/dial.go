@@ -13,9 +13,11 @@ type Address struct {
 	Addrs    []string
 	Username string
 	Password string
-	TLS      *tls.Config   // nil: plain
-	Timeout  time.Duration // to connect, to write and to read; 0: 3s
-	PoolSize int           // connections a server; 0: 10 a CPU
+	// Credentials, where given, is asked at each new connection in place of Username and Password.
+	Credentials func() (username, password string)
+	TLS         *tls.Config   // nil: plain
+	Timeout     time.Duration // to connect, to write and to read; 0: 3s
+	PoolSize    int           // connections a server; 0: 10 a CPU
 }
 
 // Dial makes the client of a Store; it connects when it is first used. Deadlines
@@ -30,6 +32,7 @@ func Dial(a Address) redis.UniversalClient {
 		Addrs:                 a.Addrs,
 		Username:              a.Username,
 		Password:              a.Password,
+		CredentialsProvider:   a.Credentials,
 		TLSConfig:             a.TLS,
 		DialTimeout:           timeout,
 		ReadTimeout:           timeout,

@@ -60,10 +60,12 @@ type SASL struct {
 
 // Config says how to reach the brokers.
 type Config struct {
-	Brokers  []string // host:port, at least one
-	TLS      *tls.Config
-	SASL     SASL
-	ClientID string
+	Brokers []string // host:port, at least one
+	TLS     *tls.Config
+	SASL    SASL
+	// Credentials, where given with a mechanism, is asked at each new connection in place of SASL's username and password.
+	Credentials func() (username, password string)
+	ClientID    string
 	// Topics limits the metadata that is fetched each second to these topics; a topic that is not among them is then
 	// unknown to this client. Empty means all topics of the cluster.
 	Topics []string
@@ -96,7 +98,7 @@ func Open(cfg Config) (*Client, error) {
 			return nil, fmt.Errorf("kafka: broker %q is not host:port: %w", b, err)
 		}
 	}
-	mechanism, err := cfg.SASL.mechanism()
+	mechanism, err := cfg.mechanism()
 	if err != nil {
 		return nil, err
 	}

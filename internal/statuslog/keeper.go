@@ -83,6 +83,20 @@ func (k *Keeper) Run(ctx context.Context) {
 	}
 }
 
+// Serve changes which merchants are looked after, from the next look on.
+func (k *Keeper) Serve(merchants []string) {
+	k.mu.Lock()
+	k.Merchants = slices.Clone(merchants)
+	k.mu.Unlock()
+	k.Wake()
+}
+
+func (k *Keeper) merchants() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.Merchants
+}
+
 // Wake makes the keeper look now: whoever met a *refund.Unavailable may call it as often as he likes.
 func (k *Keeper) Wake() {
 	select {
@@ -94,7 +108,7 @@ func (k *Keeper) Wake() {
 // Ensure returns nil once the merchant is open: at once, or when its rebuild, which it asks for, has ended, here or in
 // another process. The error, after ctx has ended, says what is in the way. Many may wait at the same time.
 func (k *Keeper) Ensure(ctx context.Context, merchant string) error {
-	if !slices.Contains(k.Merchants, merchant) {
+	if !slices.Contains(k.merchants(), merchant) {
 		return fmt.Errorf("statuslog: merchant %q is not in the configuration", merchant)
 	}
 	for {
@@ -132,7 +146,7 @@ func (k *Keeper) look(ctx context.Context) (lost []string) {
 	}
 	var all errgroup.Group
 	all.SetLimit(looks)
-	for _, merchant := range k.Merchants {
+	for _, merchant := range k.merchants() {
 		all.Go(func() error {
 			var err error
 			if note != "" {
