@@ -1,13 +1,17 @@
-# One image with all commands; compose and Kubernetes name the one to run.
+# One image with all commands; compose and Kubernetes name the one to run. Builds are reproducible: no paths, no build id,
+# no C. Pin RUNTIME by digest where you build for production: distroless has no version tags.
+ARG RUNTIME=gcr.io/distroless/static-debian12:nonroot
+
 FROM golang:1.26.8-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./
-RUN go mod download
+RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
-RUN mkdir /keys && CGO_ENABLED=0 go build -trimpath -ldflags=-buildid= -o /out/ ./cmd/worker ./cmd/notify-bridge ./cmd/gateway-sim ./cmd/refundctl
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+    mkdir /keys && CGO_ENABLED=0 go build -trimpath -ldflags=-buildid= -o /out/ ./cmd/worker ./cmd/notify-bridge ./cmd/gateway-sim ./cmd/refundctl
 
-FROM gcr.io/distroless/static-debian12:nonroot
+FROM ${RUNTIME}
 COPY --from=build /out/ /usr/local/bin/
-COPY --from=build --chown=nonroot:nonroot /keys /keys
-USER nonroot:nonroot
+COPY --from=build --chown=65532:65532 /keys /keys
+USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/worker"]
