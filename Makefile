@@ -11,9 +11,9 @@ RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
 test: ## everything on embedded parts; needs only Go
 	@test -n "$(RACE)" || echo "no C compiler here: the tests run without the race detector"
-	$(GO) test $(RACE) -timeout 10m $$($(GO) list ./... | grep -v internal/explorer)
-	@echo "the crash explorer runs without the race detector: ten times as many schedules in the same time"
-	$(GO) test -timeout 10m ./internal/explorer
+	$(GO) test $(RACE) -timeout 10m $$($(GO) list ./... | grep -v -e internal/explorer -e internal/scenario)
+	@echo "the crash explorer and the outages run without the race detector: ten times as many schedules in the same time, and delays that are told from its cost"
+	$(GO) test -timeout 10m ./internal/explorer ./internal/scenario
 
 # The Apache Kafka that test-real and chaos start; 3.9.2 is the oldest that is tested.
 KAFKA ?= 4.3.1

@@ -40,7 +40,7 @@ var arrows = map[string][]string{
 
 // outer packages wire or test the others and may know them all; nobody but they
 // themselves may know them.
-var outer = []string{"api", "cmd", "sandbox", "internal/app", "internal/sandbox", "internal/ctl", "internal/chaos", "internal/explorer", "internal/realparts"}
+var outer = []string{"api", "cmd", "sandbox", "internal/app", "internal/sandbox", "internal/ctl", "internal/chaos", "internal/explorer", "internal/scenario", "internal/realparts"}
 
 func outside(path string) bool {
 	return path+"/" == module || strings.HasSuffix(path, "test") || path == "internal/dedupe/memstore" ||
@@ -61,6 +61,7 @@ var owners = map[string]string{
 	"github.com/redis/go-redis":     "internal/dedupe",
 	"github.com/sony/gobreaker":     "internal/providers",
 	"github.com/goccy/go-yaml":      "internal/config",
+	"go.opentelemetry.io/otel":      "internal/telemetry",
 }
 
 type listed struct {

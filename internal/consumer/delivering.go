@@ -31,6 +31,7 @@ type delivering struct {
 	work    Work
 
 	crowded   time.Duration // of the try under way: see Delivery.Crowded
+	sentAway  bool          // done by being parked
 	panics    int
 	verdict   *Verdict  // decided, but not yet carried out
 	failures  int       // of carrying it out
@@ -110,6 +111,7 @@ func (d *delivering) carryOut(v Verdict) (finished bool, rest time.Duration) {
 		return false, d.writeFailed(v, err)
 	}
 	d.count(v)
+	d.sentAway = v.kind == kindLater && v.cause == CauseParked
 	d.part.tracker.done(d.place)
 	return true, 0
 }

@@ -36,6 +36,7 @@ type lane struct {
 	share *share
 	queue []*task
 	busy  bool        // the head runs
+	early bool        // it has an appointment
 	wake  *time.Timer // set while the head rests
 	since time.Time   // when the head began to run, rest or wait
 	until time.Time   // the end of its rest
@@ -84,12 +85,12 @@ func (l *lanes) add(to Lane, t *task) {
 // makeReady gives the lane its place among those of its share: behind all others, but before those without an
 // appointment where its head has one, from another time or from its rest.
 func (l *lanes) makeReady(one *lane) {
-	early := one.queue[0].early || one.wake != nil
+	one.early = one.queue[0].early || one.wake != nil
 	one.wake, one.since = nil, time.Now()
 	if !one.share.waiting() {
 		l.turns = append(l.turns, one.share)
 	}
-	if early {
+	if one.early {
 		one.share.early = append(one.share.early, one)
 	} else {
 		one.share.ready = append(one.share.ready, one)
@@ -112,6 +113,9 @@ func (l *lanes) start() {
 			l.turns = append(l.turns, s)
 		}
 		s.running++
+		if !one.early {
+			s.fresh++
+		}
 		l.begin(one, 0)
 	}
 }
@@ -140,7 +144,7 @@ func (l *lanes) ended(one *lane, head *task, aside, finished bool, rest time.Dur
 	if aside {
 		l.aside--
 	} else {
-		one.share.running--
+		one.share.ended(one, head, finished)
 	}
 	of := l.owners[head.owner]
 	if of.idle != nil {

@@ -9,6 +9,8 @@ const (
 	// leaveFree keeps some running places for those who hold few: a share gets another one only while it holds less than
 	// so many times those that are free. However many shares hold all that they can get, somebody else still finds one.
 	leaveFree = 8
+	// sentAwayBy is the part of its most that a share uses for tasks that are only sent away, while others have work too.
+	sentAwayBy = 8
 	// crowdedAfter is how long the next one of a share has waited for its share's own limit when others are turned away
 	// for the sake of the messages behind them.
 	crowdedAfter = 30 * time.Second
@@ -23,6 +25,8 @@ type share struct {
 	most    int // of its tasks that run, 0: as many as there are places
 	lanes   int
 	running int     // in their turn
+	fresh   int     // of those: without an appointment
+	away    bool    // the last one without an appointment was sent away, and so will be the next
 	early   []*lane // with an appointment: they go first
 	ready   []*lane
 }
@@ -60,12 +64,28 @@ func (s *share) next() *lane {
 	return one
 }
 
+// ended notes that a step has ended which was begun in its turn.
+func (s *share) ended(one *lane, head *task, finished bool) {
+	s.running--
+	if one.early {
+		return
+	}
+	s.fresh--
+	if finished && head.of != nil {
+		s.away = head.of.sentAway
+	}
+}
+
 // may says whether the share gets one more place.
 func (l *lanes) may(s *share) bool {
-	if s.most > 0 && s.running >= s.most {
+	alone := len(l.shares) == 1
+	switch {
+	case s.most > 0 && s.running >= s.most:
 		return false
+	case s.away && !alone && len(s.early) == 0 && s.fresh >= max(1, s.most/sentAwayBy):
+		return false // a backlog is given its appointments beside the others' work, not before it
 	}
-	return len(l.shares) == 1 || s.running < leaveFree*(l.max-l.running)
+	return alone || s.running < leaveFree*(l.max-l.running)
 }
 
 // dropEmpty takes lanes without a task out of the turns.

@@ -113,6 +113,47 @@ func TestAppointmentsComeFirst(t *testing.T) {
 	})
 }
 
+// A share whose tasks are only sent away does that beside the others' work; alone, or for those with an appointment, it
+// uses all that it may.
+func TestABacklogIsSentAwayBesideTheOthersWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLanes(100, nil)
+		now := func() int { l.mu.Lock(); defer l.mu.Unlock(); return l.shares["big"].running }
+		parked := func(early bool) *task {
+			of := &delivering{}
+			return &task{owner: 1, of: of, early: early, step: func(time.Duration) (bool, time.Duration) {
+				time.Sleep(time.Second)
+				of.sentAway = true
+				return true, 0
+			}}
+		}
+		for i := range 1000 {
+			l.add(Lane{Name: fmt.Sprint("big", i), Share: "big", Most: 16}, parked(false))
+		}
+		pass(1500 * time.Millisecond)
+		if now() != 16 {
+			t.Errorf("alone: %d", now())
+		}
+		l.add(Lane{Share: "small"}, &task{owner: 1, step: sleeping(10*time.Second, nil)})
+		pass(time.Second)
+		if now() != 2 {
+			t.Errorf("beside another: %d", now())
+		}
+		for i := range 10 {
+			l.add(Lane{Name: fmt.Sprint("come back", i), Share: "big", Most: 16}, parked(true))
+		}
+		pass(500 * time.Millisecond)
+		if now() != 12 {
+			t.Errorf("with ten that have an appointment: %d", now())
+		}
+		pass(10 * time.Second)
+		if now() != 16 {
+			t.Errorf("alone again: %d", now())
+		}
+		<-l.drop(1)
+	})
+}
+
 // shared puts each value into a lane of its own, on the account of its key.
 type shared struct {
 	most int

@@ -93,8 +93,11 @@ func (s *System) yaml(p ports, more []string) string {
 		"SECRET", eftPaySecret, "BLUEPAY", BluePayMerchant, "APP", bluePayApp,
 	}
 	text := strings.NewReplacer(values...).Replace(commonYAML)
-	for _, name := range append([]string{EftPayMerchant}, more...) {
+	for i, name := range append([]string{EftPayMerchant}, more...) {
 		text += strings.NewReplacer(append(values, "EFTPAY", name)...).Replace(eftPayYAML)
+		if i > 0 {
+			text += "      not_found_codes: [\"40\"]\n"
+		}
 	}
 	return text + strings.NewReplacer(values...).Replace(bluePayYAML)
 }

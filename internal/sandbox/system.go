@@ -30,10 +30,13 @@ type Options struct {
 	Fixed bool
 	// Log takes what worker and bridge write; nil: nothing.
 	Log io.Writer
-	// Merchants are further ones at eftPay, with settings like the first one's.
+	// Merchants are further ones at eftPay, with settings like the first one's; and
+	// they know by which code it proves that it has no such refund.
 	Merchants []string
 	// Change alters the configuration that worker and bridge have read; nil: nothing.
 	Change func(*config.Config)
+	// Kafka and Redis are host:port of real ones to be used; empty: embedded ones.
+	Kafka, Redis string
 }
 
 // System is everything, running. Stop it.
@@ -81,11 +84,15 @@ func (s *System) start(o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := s.startKafka(ports.kafka); err != nil {
-		return err
+	if s.Kafka = o.Kafka; s.Kafka == "" {
+		if err := s.startKafka(ports.kafka); err != nil {
+			return err
+		}
 	}
-	if err := s.startRedis(ports.redis); err != nil {
-		return err
+	if s.Redis = o.Redis; s.Redis == "" {
+		if err := s.startRedis(ports.redis); err != nil {
+			return err
+		}
 	}
 	if err := s.startGateways(ports, o.Merchants); err != nil {
 		return err
