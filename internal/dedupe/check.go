@@ -33,8 +33,8 @@ func (s *Store) Check(ctx context.Context) error {
 }
 
 // Advice says what a server's settings risk without breaking a promise: a
-// restart without persistence costs a rebuild of everything. Each line is for
-// the log.
+// restart without persistence costs a rebuild of everything, and a cluster may
+// stop altogether for one master. Each line is for the log.
 func (s *Store) Advice(ctx context.Context) ([]string, error) {
 	var lines []string
 	err := s.eachServer(ctx, func(ctx context.Context, c *redis.Client) error {
@@ -47,6 +47,9 @@ func (s *Store) Advice(ctx context.Context) ([]string, error) {
 		}
 		if info["maxmemory"] == "0" {
 			lines = append(lines, info.addr()+": maxmemory is not set: the system may kill Redis when memory runs out, instead of Redis refusing writes")
+		}
+		if info["cluster_enabled"] == "1" && setting(ctx, c, "cluster-require-full-coverage") == "yes" {
+			lines = append(lines, info.addr()+": cluster-require-full-coverage is on: while one master is missing nobody is served; set it to no, and only its merchants wait")
 		}
 		return nil
 	})
@@ -82,6 +85,12 @@ func (s *Store) eachServer(ctx context.Context, look func(context.Context, *redi
 		})
 	}
 	return fmt.Errorf("dedupe: a client of type %T cannot be checked", s.client)
+}
+
+// setting answers one setting, or nothing where that may not be asked.
+func setting(ctx context.Context, c *redis.Client, name string) string {
+	settings, _ := c.ConfigGet(ctx, name).Result()
+	return settings[name]
 }
 
 // facts are what a server answers to INFO.

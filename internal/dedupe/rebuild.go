@@ -73,14 +73,14 @@ func (s *Store) Finish(ctx context.Context, merchant, token string, epoch int64)
 // *refund.Unavailable, also around ErrRebuilding; ErrServing.
 func (s *Store) Restore(ctx context.Context, merchant, token string, recs []refund.Record) (open []refund.Record, err error) {
 	k := s.keys(merchant)
-	names := append(make([]string, 0, 2+len(recs)), k.sentinel(), k.rebuild())
+	names := append(make([]string, 0, 2+2*len(recs)), k.sentinel(), k.rebuild())
 	args := append(make([]any, 0, 4+7*len(recs)), "", token, s.retention, k.orders())
 	for _, rec := range recs {
 		told, err := toldBy(merchant, rec)
 		if err != nil {
 			return nil, err
 		}
-		names = append(names, k.record(rec.Request.RefundNo))
+		names = append(names, k.record(rec.Request.RefundNo), k.order(rec.Order))
 		args = append(args, told...)
 	}
 	seen := time.Now()

@@ -1,8 +1,8 @@
 -- Brings refunds of a merchant back, each from its newest event on the status topic, while nobody can claim.
 --
--- KEYS  1 sentinel  2 lock of the rebuild  3 and on: a record each
+-- KEYS  1 sentinel  2 lock of the rebuild  3 and on, two for each refund: record, order (that of the event)
 -- ARGV  1 ''  2 token of the rebuild  3 retention (ms)  4 beginning of the keys of the merchant's orders
---       5 and on, seven for each record: the event's record, packed; order total; and of one that is final, as they are
+--       5 and on, seven for each refund: the event's record, packed; order total; and of one that is final, as they are
 --       in there: what it holds ('' of one that is not final), amount, currency, order, recorded (ms)
 -- Answer {'ok', clock, '', and for each: the record as it is stored now, or '' where that is final or not stored (final
 --       for longer than the retention)};
@@ -46,6 +46,7 @@ local function void(r)
   set(r, 'a', false)
 end
 
+-- What a key cannot be read for (a slot that moves) fails before anything of this refund is written.
 local function settle(old, r, total)
   if old and old.order ~= '' and old.order ~= r.order and old[HOLDING] ~= '-' then
     local o = load_order(orders .. old.order)
@@ -65,8 +66,8 @@ end
 local function fresh(key, at)
   local left = tonumber(ARGV[at + 6]) + retention - now_ms
   if left <= 0 then return '' end
-  redis.call('SET', key, ARGV[at], 'PX', num(left))
   settle(nil, {order = ARGV[at + 5], [HOLDING] = ARGV[at + 2], [AMOUNT] = ARGV[at + 3], [CURRENCY] = ARGV[at + 4]}, tonumber(ARGV[at + 1]))
+  redis.call('SET', key, ARGV[at], 'PX', num(left))
   return ''
 end
 
@@ -82,7 +83,7 @@ local function restore(key, at)
 end
 
 local answers = {'ok', now, ''}
-for i = 3, #KEYS do
-  answers[i + 1] = restore(KEYS[i], 7 * i - 16)
+for i = 1, (#KEYS - 2) / 2 do
+  answers[i + 3] = restore(KEYS[2 * i + 1], 7 * i - 2)
 end
 return answers
