@@ -224,8 +224,8 @@ func (c *composed) monitored() {
 		command := c.command("prometheus", args...)
 		command.Env = append(command.Env, "PATH="+os.Getenv("PATH"))
 		return command
-	}, func() bool {
-		return c.value(`count(up{job=~"refund-.*"} == 1)`) == "2" && c.value(`count(refund_events_total) > 0`) != ""
+	}, func() bool { // two scrapes of each, and the rules twice
+		return c.value(`count(count by (job) (rate(refund_build_info[1m])))`) == "2" && c.value("rate(refund:due_records:sum[1m])") != ""
 	}, time.Minute)
 	c.must(err)
 	c.t.Cleanup(process.Kill)
