@@ -51,9 +51,12 @@ func (l lines) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// shownWhole: a bare number of the line (an offset), or the value of a field that
-// names a thing of ours.
+// shownWhole: a bare number of the line (an offset, the digits of a fraction), or the
+// value of a field that names a thing of ours.
 func shownWhole(line string, i int) bool {
+	for i > 0 && (digit(line[i-1]) || strings.IndexByte("+-.eE", line[i-1]) >= 0) { // a number, from where it begins
+		i--
+	}
 	if i >= 2 && line[i-1] == ':' && line[i-2] == '"' {
 		return i < 3 || line[i-3] != '\\'
 	}

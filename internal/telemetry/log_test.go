@@ -23,7 +23,7 @@ const card = "4111111111111111"
 func TestLogWriterMasksWhatComesFromOutside(t *testing.T) {
 	var out bytes.Buffer
 	log := zerolog.New(LogWriter(&out))
-	log.Info().Str("refund_no", card).Str("merchant", "shop").Int64("offset", 4111111111111111).
+	log.Info().Str("refund_no", card).Str("merchant", "shop").Int64("offset", 4111111111111111).Float64("took", 0.4242424242424242).
 		Str("words", "card "+card+" refused").Err(errors.New("refund_no\":\""+card)).Str("provider_status", card).Msg("of " + card)
 	var got map[string]any
 	decoder := json.NewDecoder(&out)
@@ -33,7 +33,7 @@ func TestLogWriterMasksWhatComesFromOutside(t *testing.T) {
 	}
 	const masked = "411111******1111"
 	for field, want := range map[string]any{
-		"refund_no": card, "offset": json.Number(card), "words": "card " + masked + " refused", "error": "refund_no\":\"" + masked,
+		"refund_no": card, "offset": json.Number(card), "took": json.Number("0.4242424242424242"), "words": "card " + masked + " refused", "error": "refund_no\":\"" + masked,
 		"provider_status": masked, "message": "of " + masked,
 	} {
 		if got[field] != want {
