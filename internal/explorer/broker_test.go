@@ -23,18 +23,21 @@ const (
 
 	requestPartitions = 2
 	compactionLag     = 7 * 24 * time.Hour
+	replicaLag        = time.Second // until every replica has a record, whoever waits for that
 )
 
 type topicPartition = kafka.TopicPartition
 
-// broker models the topics and the group. What was acknowledged is never lost; the status topic is compacted for its
-// readers, but keeps all for the auditor.
+// broker models the topics and the group. What was acknowledged is never lost; what the status topic's leader alone has
+// may be (elect). The status topic is compacted for its readers, but keeps all for the auditor.
 type broker struct {
 	mu         sync.Mutex
 	partitions map[topicPartition]*log
 	consumed   []topicPartition // in the order in which they are fed
 	owners     map[topicPartition]*member
-	outage     time.Time // until when it does not answer
+	outage     time.Time     // until when it does not answer
+	cuts       []int64       // where the status topic was cut off at each election
+	compaction time.Duration // its min.compaction.lag.ms
 }
 
 // log is one partition.
@@ -42,10 +45,11 @@ type log struct {
 	records   []kafka.Record
 	delay     time.Duration
 	committed int64
+	high      int64 // of the status topic: the records before this offset are on every replica
 }
 
 func newBroker() *broker {
-	b := &broker{partitions: map[topicPartition]*log{}, owners: map[topicPartition]*member{}}
+	b := &broker{partitions: map[topicPartition]*log{}, owners: map[topicPartition]*member{}, compaction: compactionLag}
 	for i := range requestPartitions {
 		b.consume(topicPartition{Topic: requestTopic, Partition: i}, 0)
 	}
@@ -114,8 +118,8 @@ func (b *broker) all(tp topicPartition) []kafka.Record {
 
 // readable are those of them that a compaction leaves: of each key the last one, and whatever is young.
 func (b *broker) readable(topic string) []kafka.Record {
-	records := b.all(topicPartition{Topic: topic})
-	if len(records) == 0 || time.Since(records[0].Time) < compactionLag {
+	records := b.visible(topic)
+	if len(records) == 0 || time.Since(records[0].Time) < b.compaction {
 		return records
 	}
 	last := map[string]int64{}
@@ -124,7 +128,7 @@ func (b *broker) readable(topic string) []kafka.Record {
 	}
 	var left []kafka.Record
 	for _, r := range records {
-		if last[string(r.Key)] == r.Offset || time.Since(r.Time) < compactionLag {
+		if last[string(r.Key)] == r.Offset || time.Since(r.Time) < b.compaction {
 			left = append(left, r)
 		}
 	}
@@ -175,7 +179,7 @@ func (t topicPort) Scan(ctx context.Context, topic string, from kafka.From, each
 		return nil, errBrokerAway
 	}
 	b := t.proc.world.broker
-	end := int64(len(b.all(topicPartition{Topic: topic})))
+	end := int64(len(b.visible(topic)))
 	begin := offsetOf(from)
 	if begin > end {
 		return nil, &kafka.OutOfRangeError{Offset: begin, End: end}
@@ -205,7 +209,7 @@ func (t topicPort) Spans(ctx context.Context, topic string) ([]kafka.Span, error
 	if t.proc.pass(ctx, op, before, "") || t.proc.world.broker.away() {
 		return nil, errBrokerAway
 	}
-	return []kafka.Span{{End: int64(len(t.proc.world.broker.all(topicPartition{Topic: topic})))}}, nil
+	return []kafka.Span{{End: int64(len(t.proc.world.broker.visible(topic)))}}, nil
 }
 
 // Write is statuslog.Writer's.

@@ -20,6 +20,18 @@ type defect struct {
 	verdict   func(*delivery, refund.Verdict) refund.Verdict
 	quiet     *time.Duration
 	fresh     time.Duration
+
+	leaderAlone bool          // an event counts as published once the leader has it
+	forgetful   bool          // the status topic is compacted at once
+	deaf        bool          // nobody asks for a sign of life of his generation
+	polled      time.Duration // so long after a failover its server is found to be another one
+}
+
+// scratch is what defects remember of a world.
+type scratch struct {
+	marked map[refund.Key]string // the token that was first, or that survived
+	opened map[string]time.Time  // when a merchant's last rebuild ended
+	chains map[refund.Key]int    // the follow-up that goes on
 }
 
 func (d *defect) ofClaims(p *process, c refund.Claims) refund.Claims {

@@ -3,6 +3,7 @@ package explorer
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,8 +12,8 @@ import (
 	"github.com/refundworker/refundworker/internal/statuslog"
 )
 
-var allDefects = []*defect{markBeforeWork, resendOnTimeOut, reserveAfterTheCall, commitBeforePublish, leaseIgnored, noIntent, lateDenialBelieved,
-	deadQueryIsNotFound, deadQueryIsNotSent, notFoundAtOnce, noQuietTime, sequencesFromOne, sequencesFromOneHeld, assumeNew, tokensSurvive, onlyAcknowledged, noLook, heldLong}
+var allDefects = slices.Concat(leaseDefects, journalDefects, []*defect{markBeforeWork, resendOnTimeOut, reserveAfterTheCall, commitBeforePublish, leaseIgnored, noIntent, lateDenialBelieved,
+	deadQueryIsNotFound, deadQueryIsNotSent, notFoundAtOnce, noQuietTime, sequencesFromOne, sequencesFromOneHeld, assumeNew, tokensSurvive, onlyAcknowledged, noLook, heldLong})
 
 // markBeforeWork: whoever comes second is told that all is done, as by a SETNX before the work.
 var markBeforeWork = &defect{name: "mark_before_work", claims: func(p *process, inner refund.Claims) refund.Claims {
@@ -32,13 +33,10 @@ var markBeforeWork = &defect{name: "mark_before_work", claims: func(p *process, 
 func (w *world) mark(key refund.Key, token string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.marked == nil {
-		w.marked = map[refund.Key]string{}
+	if w.scratch.marked[key] == "" {
+		w.scratch.marked[key] = token
 	}
-	if w.marked[key] == "" {
-		w.marked[key] = token
-	}
-	return w.marked[key] == token
+	return w.scratch.marked[key] == token
 }
 
 // resendOnTimeOut: a call whose outcome is not known counts as not sent.
@@ -80,10 +78,7 @@ func commonOrder(rec refund.Record) refund.Record {
 var commitBeforePublish = &defect{name: "commit_before_publish", publisher: func(_ *process, inner refund.Publisher) refund.Publisher {
 	return publisherFunc(func(ctx context.Context, rec refund.Record) error {
 		if d, ok := ctx.Value(deliveryKey{}).(*delivery); ok {
-			d.world.broker.mu.Lock()
-			d.handed.done = true
-			d.world.broker.mu.Unlock()
-			d.world.commit(d.member, d.tp)
+			d.commitNow()
 		}
 		return inner.Publish(ctx, rec)
 	})
@@ -120,13 +115,13 @@ var noIntent = &defect{name: "no_intent", publisher: func(_ *process, inner refu
 var lateDenialBelieved = &defect{name: "late_denial_believed",
 	claims: func(p *process, inner refund.Claims) refund.Claims {
 		return claimsFunc{inner, func(ctx context.Context, c refund.Claim) (refund.Claimed, error) {
-			p.remember(c.Request.Key, c.Token)
+			p.remember("token "+c.Request.Key.String(), c.Token)
 			return inner.Claim(ctx, c)
 		}}
 	},
 	records: func(p *process, inner refund.Records) refund.Records {
 		return recordsFunc{Records: inner, seen: func(rec refund.Record) refund.Record {
-			if token := p.remembered(rec.Key()); token != "" {
+			if token := p.remembered("token " + rec.Key().String()); token != "" {
 				rec.Token = token
 			}
 			return rec
@@ -134,16 +129,16 @@ var lateDenialBelieved = &defect{name: "late_denial_believed",
 	},
 }
 
-func (p *process) remember(key refund.Key, token string) {
+func (p *process) remember(key, what string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.own == nil {
-		p.own = map[refund.Key]string{}
+		p.own = map[string]string{}
 	}
-	p.own[key] = token
+	p.own[key] = what
 }
 
-func (p *process) remembered(key refund.Key) string {
+func (p *process) remembered(key string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.own[key]
@@ -239,7 +234,7 @@ func (o oldTokens) Restore(ctx context.Context, merchant, token string, recs []r
 func (w *world) survivor(key refund.Key) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.marked[key]
+	return w.scratch.marked[key]
 }
 
 // onlyAcknowledged: a request that finds its refund open is done with.
@@ -265,63 +260,3 @@ func (b blind) Published(ctx context.Context, key refund.Key, sequence int64) (r
 
 // heldLong: an event is published however old it has become.
 var heldLong = &defect{name: "held_long", fresh: time.Hour}
-
-// claimsFunc replaces Claim.
-type claimsFunc struct {
-	refund.Claims
-	claim func(context.Context, refund.Claim) (refund.Claimed, error)
-}
-
-func (c claimsFunc) Claim(ctx context.Context, claim refund.Claim) (refund.Claimed, error) {
-	return c.claim(ctx, claim)
-}
-
-// recordsFunc changes what a process sees of a record, and what it stores.
-type recordsFunc struct {
-	refund.Records
-	seen, stored func(refund.Record) refund.Record
-}
-
-func (r recordsFunc) Load(ctx context.Context, key refund.Key) (refund.Record, error) {
-	rec, err := r.Records.Load(ctx, key)
-	return r.seen(rec), err
-}
-
-func (r recordsFunc) Published(ctx context.Context, key refund.Key, sequence int64) (refund.Record, error) {
-	rec, err := r.Records.Published(ctx, key, sequence)
-	return r.seen(rec), err
-}
-
-func (r recordsFunc) Record(ctx context.Context, next refund.Record, endLease string) (refund.Record, bool, error) {
-	if r.stored != nil {
-		next = r.stored(next)
-	}
-	rec, won, err := r.Records.Record(ctx, next, endLease)
-	return r.seen(rec), won, err
-}
-
-type publisherFunc func(context.Context, refund.Record) error
-
-func (f publisherFunc) Publish(ctx context.Context, rec refund.Record) error { return f(ctx, rec) }
-
-// gatewayFunc changes what calls and queries mean.
-type gatewayFunc struct {
-	refund.Gateway
-	call, query func(refund.Outcome) refund.Outcome
-}
-
-func (g gatewayFunc) Sign(r refund.Request) (refund.Call, error) {
-	call, err := g.Gateway.Sign(r)
-	if err != nil || g.call == nil {
-		return call, err
-	}
-	return func(ctx context.Context) refund.Outcome { return g.call(call(ctx)) }, nil
-}
-
-func (g gatewayFunc) Query(ctx context.Context, rec refund.Record) refund.Outcome {
-	out := g.Gateway.Query(ctx, rec)
-	if g.query == nil {
-		return out
-	}
-	return g.query(out)
-}

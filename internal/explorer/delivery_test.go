@@ -33,6 +33,7 @@ type delivery struct {
 	record   kafka.Record
 	handed   *handed
 	name     string
+	key      refund.Key
 	followUp int
 	asked    bool // a call or a query was made
 }
@@ -56,7 +57,8 @@ func (d *delivery) run(ctx context.Context) {
 		free <- struct{}{}
 		defer func() { <-free }()
 	}
-	key := work.Request.Key.String()
+	d.key = work.Request.Key
+	key := d.key.String()
 	for d.member.ctx.Err() == nil {
 		v := refund.Verdict{Kind: refund.Dead, Reason: refund.ReasonUndecodable, Err: dead}
 		if dead == nil {
@@ -106,7 +108,11 @@ func (d *delivery) decode(ctx context.Context) (refund.Work, error) {
 	if bad != nil {
 		firstSeen = time.Now()
 	}
-	return refund.Work{Request: request, FollowUp: d.followUp, Place: place(d.record), FirstSeen: firstSeen, Alive: func() time.Time { return d.member.alive(ctx) }}, err
+	alive := func() time.Time { return d.member.alive(ctx) }
+	if d.world.defect.deaf {
+		alive = time.Now
+	}
+	return refund.Work{Request: request, FollowUp: d.followUp, Place: place(d.record), FirstSeen: firstSeen, Alive: alive}, err
 }
 
 // write repeats until the record is durable; false where it cannot be any more.

@@ -12,4 +12,33 @@
 //   - TestLives: seeded lives of 72 hours with everything mixed;
 //   - TestFault...: each rule of the protocol left out on purpose, and the shortest trace by which that is found;
 //   - TestReplay: repeats what EXPLORE names, with its log.
+//
+// The rules, and the tests in which each is left out. Where a second one makes up for it, the test shows that nothing is
+// broken, and what is once the second is left out too.
+//
+//	the intent is on the topic before a call                    NoIntentBeforeTheCall, IntentInRedisAlone
+//	every replica has it                                        IntentOnTheLeaderAlone
+//	a resend publishes it again                                 ResendPublishesNothing, ResendBehindAStaleWaiting
+//	the offset is committed last of all                         CommitBeforePublish, CommittedBetweenIntentAndCall
+//	a refund counts as done once it is done                     MarkBeforeWork
+//	an outcome that is not known is asked about                 ResendOnTimeOut
+//	only the latest attempt may say that no money moved         LateNotSentBelieved, LateDeclinedBelieved
+//	a query without an answer proves nothing                    QueryThatCannotConnectProvesNotFound, QueryThatCannotConnectIsNotSent
+//	"not found" counts once no call can land any more           NotFoundBelievedBeforeResendAfter
+//	a resend looks at the order's total and at its own token    ResendWithoutALookAtTheTotal, ResendWithoutALookAtTheToken
+//	an amount is reserved before its call                       ReserveAfterTheCall
+//	a token is of one claim                                     TokenMadeOfThePlace
+//	a lease is counted from before its claim, by no wall clock  LeaseBegunAfterTheAnswer, LeaseByAWallClock
+//	it is looked at, after publishing, before the call          LeaseIgnored, NoLookAtTheLeaseAfterPublishing
+//	nothing is signed after that                                SignedAgainAfterTheLook
+//	each script holds the server's identity against the epoch   ServerPolled
+//	after a loss nothing is claimed for a lease                 NoQuietTimeAfterAFailover
+//	a rebuild brings back what the journal knows                AssumeNewAfterAWipe, DoubtByTheClock
+//	with its reservation, whatever the total                    ReservationRefusedAtARebuild
+//	and voids every token                                       TokensThatSurviveAFailover
+//	an epoch has sequences of its own                           SequencesFromOneAfterAWipe
+//	an event is published while it is fresh                     EventHeldLongThenPublished
+//	the record is looked at after publishing                    NoLookAfterPublishing
+//	whoever finds his refund open leaves a follow-up            OpenRefundOnlyAcknowledged
+//	where the store forgot, the first follow-up goes on         FollowUpChainsForgotten
 package explorer

@@ -167,7 +167,7 @@ func (wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if p.pass(ctx, op, before, key) {
 		return nil, errRefused
 	}
-	if err := ctx.Err(); err != nil && !p.world.residue {
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	p.world.lastCall = time.Now()

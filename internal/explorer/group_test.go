@@ -86,6 +86,7 @@ func (w *world) drain(m *member) {
 			w.drain(m)
 			return
 		}
+		m.proc.torn()
 		m.cancel()
 	})
 }

@@ -10,11 +10,11 @@ import (
 )
 
 var (
-	from  = flag.Uint64("from", 1, "seed of the first life")
+	from  = flag.Uint64("from", 1, "seed of the first life, and of what TestSchedules draws")
 	lives = flag.Int("lives", part(10_000, 600), "how many lives TestLives lives")
 )
 
-// TestLives lives as many lives as the flag says, with the seeds from 1 on.
+// TestLives lives as many lives as the flag says, with the seeds from -from on.
 func TestLives(t *testing.T) {
 	began := time.Now()
 	var at, steps, struck, broken, requests atomic.Int64

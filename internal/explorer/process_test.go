@@ -34,8 +34,10 @@ type process struct {
 	bridge  *bridgeHandler
 	tokens  int
 	mu      sync.Mutex
+	woke    time.Time // when trouble last woke its keepers; guarded by mu
 	lanes   map[string]chan struct{}
-	own     map[refund.Key]string // its latest tokens; of a defect
+	own     map[string]string        // what a defect remembers; guarded by mu
+	leases  map[refund.Key]time.Time // when it takes them to end; of a defect; guarded by mu
 }
 
 // gap is a time without a sign of life.
@@ -106,11 +108,23 @@ func (p *process) token() string {
 	return fmt.Sprintf("%s:%d", p.name, p.tokens)
 }
 
+// trouble wakes the keepers, as often as production looks by itself: while a merchant is closed everybody asks each second.
 func (p *process) trouble(_ string, err error) {
-	if lossOf(err).Kind != statuslog.Nothing {
+	if lossOf(err).Kind == statuslog.Nothing {
+		return
+	}
+	p.mu.Lock()
+	rested := time.Since(p.woke) >= wakeEvery
+	if rested {
+		p.woke = time.Now()
+	}
+	p.mu.Unlock()
+	if rested {
 		p.wakeKeepers()
 	}
 }
+
+const wakeEvery = 5 * time.Second
 
 func (p *process) wakeKeepers() {
 	for _, k := range p.keepers {
@@ -155,8 +169,8 @@ func (p *process) freeze(d time.Duration) {
 	p.gaps = append(p.gaps, gap{now, now.Add(d)})
 }
 
-// torn notes that the process stopped between publishing an event and having looked at the record again: only then may an
-// older event stay the last one on the topic.
+// torn notes that the process stopped, or gave up at the end of a drain, between publishing an event and having looked at
+// the record again: only then may an older event stay the last one on the topic.
 func (p *process) torn() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -2,7 +2,6 @@ package explorer
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,27 +16,28 @@ type plan struct {
 	Gateway string // name of a behaviour
 	Flow    refund.Flow
 	Point   int    // number of the gate at which it happens, from 1; 0: nothing happens
-	Act     string // kill; freeze45s ...; delay3s: this step alone is slow; fail: it, or its answer, is lost; stay: nothing
+	Act     string // kill; freeze45s ...; delay3s: this step alone is slow; late3s: killed, but it arrives; fail: it, or its answer, is lost; stay: nothing
 	Next    string // who continues
-	Redis   string // keep, wipe, lose1 ...
+	Redis   string // keep, wipe, lose1 ...; rack2: the status topic's leader fails as well
 	Later   int    // the loss happens at this gate of whoever continues, from 1; 0: at the point itself
+	Again   int    // whoever continues is killed at this gate of his, from 1, and nobody is there for two minutes; 0: he is not
 	Notes   bool   // the keepers look every three seconds at first, and note how far the topic is reflected
-	Pair    bool   // a second refund of the order, for which there is no room, comes meanwhile
+	Pair    int    // a second refund of the order, for which there is no room, comes meanwhile: 1 to the same worker, 2 to the other; 0: none does
 }
 
 func (p plan) String() string {
-	return fmt.Sprintf("gateway=%s flow=%s point=%d act=%s next=%s redis=%s later=%d notes=%t pair=%t",
-		p.Gateway, p.Flow, p.Point, p.Act, p.Next, p.Redis, p.Later, p.Notes, p.Pair)
+	return fmt.Sprintf("gateway=%s flow=%s point=%d act=%s next=%s redis=%s later=%d again=%d notes=%t pair=%d",
+		p.Gateway, p.Flow, p.Point, p.Act, p.Next, p.Redis, p.Later, p.Again, p.Notes, p.Pair)
 }
 
 func parsePlan(s string) (p plan, err error) {
-	_, err = fmt.Sscanf(s, "gateway=%s flow=%s point=%d act=%s next=%s redis=%s later=%d notes=%t pair=%t",
-		&p.Gateway, &p.Flow, &p.Point, &p.Act, &p.Next, &p.Redis, &p.Later, &p.Notes, &p.Pair)
+	_, err = fmt.Sscanf(s, "gateway=%s flow=%s point=%d act=%s next=%s redis=%s later=%d again=%d notes=%t pair=%d",
+		&p.Gateway, &p.Flow, &p.Point, &p.Act, &p.Next, &p.Redis, &p.Later, &p.Again, &p.Notes, &p.Pair)
 	return p, err
 }
 
 // Who continues.
-var continuations = []string{"same", "other", "callback", "followup", "duplicate"}
+var continuations = []string{"same", "other", "callback", "followup", "duplicate", "duplicate1h", "soon", "nobody2m"}
 
 // horizon is how long a schedule may take: everything is well after its first minutes.
 const horizon = 72 * time.Hour
@@ -48,7 +48,7 @@ const merchant = "S1"
 type planned struct {
 	plan
 	gate      int      // of the first worker's deliveries so far
-	later     int      // of those that continue
+	on        int      // of those that continue
 	happened  bool     // the point was reached
 	lost      bool     // Redis has lost what it shall lose
 	firstLife *process // that it happens to
@@ -70,12 +70,25 @@ func (p *planned) at(w *world, one *waiter) (do action) {
 		if p.Point == 0 {
 			p.points = append(p.points, fmt.Sprintf("%s/%s", one.op, one.side))
 		}
-	case p.happened && !p.lost && p.Later > 0 && one.proc != p.firstLife:
-		if p.later++; p.later == p.Later {
+	case p.happened && one.proc != p.firstLife:
+		if p.on++; p.on == p.Later {
 			p.loses(w)
+		}
+		if p.on == p.Again {
+			p.again(w, one.proc)
 		}
 	}
 	return
+}
+
+// again is the second blow.
+func (p *planned) again(w *world, who *process) {
+	who.kill()
+	w.at(2*time.Minute, "restart", func() {
+		if next := w.restart(who); next.bridge == nil {
+			w.rebalance(0, next)
+		}
+	})
 }
 
 // happen is the fault at the point.
@@ -85,16 +98,20 @@ func (p *planned) happen(w *world, one *waiter) (do action) {
 		p.loses(w)
 	}
 	var frozen time.Duration
+	if slow, slows := strings.CutPrefix(p.Act, "delay"); slows {
+		do.delay = must(time.ParseDuration(slow))
+		p.beside(w)
+		return
+	}
 	switch p.Act {
 	case "kill":
 		one.proc.kill()
 	case "fail":
 		do.fail = true
 		return
-	case "delay3s":
-		do.delay = 3 * time.Second
-		p.beside(w)
-		return
+	case "late3s":
+		do.ghost = 3 * time.Second
+		w.at(500*time.Millisecond, "killed", one.proc.kill)
 	case "stay": // only Redis suffers
 		p.beside(w)
 		return
@@ -122,8 +139,13 @@ func (p *planned) goOn(w *world, first *process, frozen time.Duration) {
 			return
 		}
 		w.at(3*time.Second, "restart", func() { w.rebalance(0, w.restart(first)) })
-	case "other", "callback":
+	case "other", "callback", "duplicate1h":
 		w.at(session, "takes over", all(second))
+	case "soon": // the group was about to go on without the first
+		w.at(time.Second, "takes over", all(second))
+	case "nobody2m":
+		w.at(session, "fenced", func() { w.leave(first) })
+		w.at(2*time.Minute, "takes over", all(second))
 	default: // the second worker has all but the partition of the first message, which comes to it later
 		w.at(2*time.Second, "takes over the rest", func() {
 			w.assign(func(i int) *process {
@@ -144,6 +166,8 @@ func (p *planned) beside(w *world) {
 		w.at(time.Second, "callback", w.callsBack)
 	case "duplicate":
 		w.at(time.Second, "duplicate", func() { w.publish(w.asked[0].request, 1) })
+	case "duplicate1h":
+		w.at(time.Hour, "duplicate", func() { w.publish(w.asked[0].request, 1) })
 	case "followup":
 		w.at(time.Second, "a follow-up from outside", func() {
 			rec := refund.Record{Request: w.asked[0].request}
@@ -161,57 +185,6 @@ func (p *planned) beside(w *world) {
 func (w *world) callsBack() {
 	r := w.asked[0].request
 	w.notify(r, gatewaysim.Notification{URL: callbacks + r.Merchant})
-}
-
-// loses is what Redis suffers. The keepers find out within seconds.
-func (p *planned) loses(w *world) {
-	p.lost = true
-	if p.Redis == "keep" {
-		return
-	}
-	lost, splits := strings.CutPrefix(p.Redis, "split")
-	ahead, jumps := strings.CutPrefix(p.Redis, "jump")
-	switch {
-	case jumps: // the new primary's clock is a minute ahead
-		w.failover(must(strconv.Atoi(ahead)))
-		w.skew.Store(int64(time.Minute))
-	case p.Redis == "wipe":
-		w.wipe()
-	case splits:
-		w.split(must(strconv.Atoi(lost)), grace, p.firstLife)
-	default:
-		w.failover(must(strconv.Atoi(strings.TrimPrefix(p.Redis, "lose"))))
-	}
-	w.at(2*time.Second, "the keepers look", w.wakeKeepers)
-}
-
-func (w *world) wipe() {
-	w.logf("-- Redis is wiped")
-	w.store.wipe()
-}
-
-func (w *world) failover(lost int) {
-	w.logf("-- Redis fails over and loses %d writes", w.store.failover(lost))
-}
-
-// split is a failover in which some processes still talk to the old primary for d: it takes their writes, and they are lost.
-func (w *world) split(lost int, d time.Duration, pinned ...*process) {
-	old := w.store.old()
-	w.failover(lost)
-	if old == nil {
-		return
-	}
-	for _, p := range pinned {
-		w.logf("-- %s still talks to the old primary", p.name)
-		p.store = old
-		w.at(d, p.name+" finds the new primary", func() { p.store = w.store.fork() })
-	}
-}
-
-func (w *world) wakeKeepers() {
-	for _, p := range w.workers {
-		p.wakeKeepers()
-	}
 }
 
 // play runs a plan in a bubble of its own.
@@ -244,8 +217,8 @@ func play(t *testing.T, p plan, s setup) (j *judgement, points []string) {
 				w.at(time.Duration(i)*3*time.Second, "the keepers look", w.wakeKeepers)
 			}
 		}
-		if p.Pair {
-			w.at(5*time.Second, "second request", func() { w.publish(request(merchant, "R2", "O1", 600, 1000, refund.FlowRefund), 0) })
+		if p.Pair > 0 {
+			w.at(5*time.Second, "second request", func() { w.publish(request(merchant, "R2", "O1", 600, 1000, refund.FlowRefund), p.Pair-1) })
 		}
 		w.run(w.start.Add(horizon), w.quiet)
 		var stuck []string

@@ -18,8 +18,8 @@ import (
 
 var (
 	flows  = []refund.Flow{refund.FlowRefund, refund.FlowApply}
-	acts   = []string{"kill", "freeze4s", "freeze6s", "freeze45s", "freeze2m", "freeze2m30s", "freeze3m", "delay3s", "fail", "stay"}
-	losses = []string{"keep", "wipe", "lose0", "lose1", "lose2", "lose3", "lose5", "lose9", "lose14", "split0", "split2", "split5", "jump0", "jump2"}
+	acts   = []string{"kill", "freeze4s", "freeze6s", "freeze45s", "freeze2m", "freeze2m30s", "freeze3m", "delay3s", "late3s", "fail", "stay"}
+	losses = []string{"keep", "wipe", "lose0", "lose1", "lose2", "lose3", "lose5", "lose9", "lose14", "split0", "split2", "split5", "jump0", "jump2", "rack0", "rack2", "rack5"}
 )
 
 var howMany = flag.Int("schedules", part(12_000, 1_500), "how many schedules TestSchedules plays")
@@ -29,7 +29,7 @@ var howMany = flag.Int("schedules", part(12_000, 1_500), "how many schedules Tes
 const mostPoints = 60
 
 // TestSchedules plays what happens at every gate of the first worker, with every behaviour of the gateway: killed, with
-// Redis kept and wiped, each exactly once; and of all other combinations as many as the flag says, drawn by a fixed seed.
+// Redis kept and wiped, each exactly once; and of all other combinations as many as the flag says, drawn by the seed of the first life.
 func TestSchedules(t *testing.T) {
 	began := time.Now()
 	var all []plan
@@ -48,7 +48,7 @@ func TestSchedules(t *testing.T) {
 		all = all[:*howMany*2/3]
 	}
 	base := len(all)
-	for next := drawing(t, 1); len(all) < *howMany; {
+	for next := drawing(t, *from); len(all) < *howMany; {
 		all = append(all, next())
 	}
 	steps, failed := playAll(t, all, setup{})
@@ -90,14 +90,17 @@ func drawing(t *testing.T, seed uint64) func() plan {
 	return func() plan {
 		c := all[rng.IntN(len(all))]
 		p := c.plan
-		p.Pair = rng.IntN(2) == 0
+		p.Pair = max(0, rng.IntN(4)-1)
 		most := c.points
-		if p.Pair {
+		if p.Pair == 1 {
 			most = min(most+20, mostPoints)
 		}
 		p.Point, p.Act, p.Next, p.Redis, p.Notes = 1+rng.IntN(most), pick(acts), pick(continuations), pick(losses), rng.IntN(2) == 0
 		if p.Redis != "keep" && p.Act != "stay" && rng.IntN(2) == 0 {
 			p.Later = 1 + rng.IntN(30)
+		}
+		if p.Act != "stay" && rng.IntN(5) == 0 {
+			p.Again = 1 + rng.IntN(40)
 		}
 		return p
 	}

@@ -31,22 +31,27 @@ func (s statusPort) Publish(ctx context.Context, rec refund.Record) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	w.write(ctx, rec)
+	elections := len(w.broker.cuts)
+	at := w.write(ctx, rec)
 	s.proc.wrote(key)
 	if s.proc.pass(ctx, "publish", after, key) {
+		return errBrokerAway
+	}
+	if !w.defect.leaderAlone && !w.broker.replicated(at, elections) {
 		return errBrokerAway
 	}
 	return nil
 }
 
-// write puts the record's newest event onto the status topic.
-func (w *world) write(ctx context.Context, rec refund.Record) {
+// write puts the record's newest event onto the status topic's leader, and answers its offset.
+func (w *world) write(ctx context.Context, rec refund.Record) int64 {
 	key, value, headers := events.EncodeStatus(rec)
 	if rec.Last.Sequence > w.newest[string(key)].Sequence {
 		w.newest[string(key)] = rec.Last
 	}
 	at := w.broker.append(topicPartition{Topic: statusTopic}, kafka.Record{Key: key, Value: value, Headers: events.As[kafka.Header](headers)})
 	w.notef(ctx, "status %d: %s %s%s", at, rec.Request.RefundNo, rec.Last.Status, sequenceWords(rec))
+	return at
 }
 
 // followUpPort leaves follow-ups for bridge and keeper.

@@ -34,6 +34,9 @@ func (l *life) strike(w *world, one *waiter) (do action) {
 	case n < 83:
 		l.redisDown(w)
 	case n < 86:
+		if l.chance(50) {
+			w.elect()
+		}
 		w.broker.stop(w, l.oneOf(time.Second, 4*time.Second, 7*time.Second, 20*time.Second, time.Minute))
 	case n < 88:
 		w.sim.RefuseFor(l.oneOf(5*time.Second, time.Minute, 10*time.Minute))
@@ -53,6 +56,9 @@ func (l *life) strike(w *world, one *waiter) (do action) {
 // failover is one, to a server with a clock of its own; where there are replicas some processes may not notice at once.
 func (l *life) failover(w *world) {
 	lost := l.rng.IntN(12)
+	if l.chance(20) {
+		w.elect()
+	}
 	if !w.replicas {
 		w.failover(lost)
 		l.skew(w)

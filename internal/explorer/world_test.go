@@ -52,7 +52,6 @@ type setup struct {
 	review    time.Duration
 	replicas  bool               // Redis has some: a primary that was cut off takes writes for as long as the grace
 	lanes     bool               // works of one order run one after another, as in the consumer
-	residue   bool               // a call's bytes may leave after its time is over: what no program can exclude
 	store     func(*world) store // nil: memstore
 	trace     io.Writer          // nil: none
 }
@@ -78,7 +77,7 @@ type world struct {
 	asked    []asking                // what was published to the request topic
 	newest   map[string]refund.Event // by key, the highest sequence on the status topic
 	torn     map[string]bool         // keys of which a process was killed or frozen between an event and the look behind it
-	marked   map[refund.Key]string   // by whom; of a defect
+	scratch  scratch                 // of defects; guarded by mu
 	foreign  map[string]bool         // keys that staff made at the gateway's portal before they were asked for here
 	lastCall time.Time               // when the last call left
 	problems []string                // what the world itself saw go wrong
@@ -92,7 +91,8 @@ type asking struct {
 }
 
 func newWorld(s setup) *world {
-	w := &world{setup: s, start: time.Now(), gates: newGates(), newest: map[string]refund.Event{}, torn: map[string]bool{}, foreign: map[string]bool{}}
+	w := &world{setup: s, start: time.Now(), gates: newGates(), newest: map[string]refund.Event{}, torn: map[string]bool{}, foreign: map[string]bool{},
+		scratch: scratch{marked: map[refund.Key]string{}, opened: map[string]time.Time{}, chains: map[refund.Key]int{}}}
 	if w.review == 0 {
 		w.review = 24 * time.Hour
 	}
@@ -100,6 +100,9 @@ func newWorld(s setup) *world {
 		w.defect = &defect{}
 	}
 	w.broker = newBroker()
+	if w.defect.forgetful {
+		w.broker.compaction = 0
+	}
 	if s.store != nil {
 		w.store = s.store(w)
 	} else {
@@ -157,7 +160,7 @@ func (w *world) run(end time.Time, done func() bool) {
 }
 
 // endless is so many gates that a run must be going round in circles: it ends there, unsettled.
-const endless = 50_000
+const endless = 20_000
 
 // step asks the director, once, and lets the waiter go unless it was told to wait.
 func (w *world) step(one *waiter) {

@@ -26,8 +26,19 @@ func (s *Store) Wipe() {
 
 // Failover takes the last n acknowledged writes back and changes the server's
 // identity, as the promotion of a replica that lagged does. It answers how many
-// were taken back: Options.History bounds it.
+// were taken back.
 func (s *Store) Failover(n int) int {
+	n = s.Lose(n)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state.server++
+	return n
+}
+
+// Lose takes the last n acknowledged writes back and leaves the server's identity
+// as it is, which no real server does: for tests of what a failover would break
+// that nobody sees. It answers how many were taken back: Options.History bounds it.
+func (s *Store) Lose(n int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n = min(n, len(s.history))
@@ -38,7 +49,6 @@ func (s *Store) Failover(n int) int {
 			last[i]()
 		}
 	}
-	s.state.server++
 	return n
 }
 
