@@ -132,7 +132,7 @@ end
 if g then count_call(KEYS[4], g) end
 pin(o, total, currency, o.count)
 hold(o, 'R', amount, 1)
-o.last = now_ms
+if interval > 0 then o.last = now_ms end
 store_order(KEYS[3], o, retention)
 
 if r then

@@ -1,8 +1,8 @@
 -- What an order has given back, and may still: its pinned total, and the amounts that its refunds hold.
 --
 -- The value is total|currency|reserved|succeeded|count|last: minor units, the number of refunds that hold something,
--- and when the last call for it began (ms). A total of 0 is not known yet (callbacks of refunds that were never
--- requested here do not tell it). The key outlives the records of its refunds.
+-- and when the last call for it began (ms; 0 where the merchant has no interval between two). A total of 0 is not known
+-- yet (callbacks of refunds that were never requested here do not tell it). The key outlives the records of its refunds.
 
 local ORDER_MARGIN = 86400000
 

@@ -27,7 +27,7 @@ if o.count > 0 and o.total > 0 then total = math.min(total, o.total) end
 if o.reserved + o.succeeded + amount > total then return {'overtotal', now, value} end
 pin(o, total, r[CURRENCY], o.count)
 hold(o, 'R', amount, 1)
-o.last = now_ms
+if o.last > 0 then o.last = now_ms end
 store_order(KEYS[3], o, ARGV[6])
 
 r[VERSION] = num(version + 1)

@@ -154,7 +154,9 @@ func (t *step) call(c refund.Claim, e *entry) refund.Claimed {
 	o.pin(req.OrderAmount.Minor, req.Amount.Currency)
 	o.reserved += req.Amount.Minor
 	o.count++
-	o.last = t.ms()
+	if c.Limits.OrderInterval >= time.Millisecond {
+		o.last = t.ms()
+	}
 	t.storeOrder(c.Order, o)
 
 	if e == nil {
@@ -255,7 +257,9 @@ func (t *step) resend(rec refund.Record, token string, lease time.Duration) refu
 	o.pin(total, now.Request.Amount.Currency)
 	t.attempt(&e, token, lease)
 	o.hold(e.rec, 1)
-	o.last = t.ms()
+	if o.last > 0 {
+		o.last = t.ms()
+	}
 	t.storeOrder(rec.Order, o)
 	if t.m.rate.interval > 0 {
 		t.countCall(t.m.rate)
