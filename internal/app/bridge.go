@@ -46,9 +46,8 @@ func Bridge(ctx context.Context, cfg *config.Config, log zerolog.Logger, options
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var group errgroup.Group
-	started := make(chan struct{})
 	checks := append(c.checks(), admin.Check{Name: "bridge", Ready: func(context.Context) error {
-		return readyAfter(started, func() error { return nil })
+		return c.starting.ready(func() error { return nil })
 	}})
 	group.Go(func() error {
 		return admin.Serve(serving, admins, admin.Handler(promhttp.HandlerFor(c.metrics.Registry, promhttp.HandlerOpts{}), checks...))
@@ -60,7 +59,8 @@ func Bridge(ctx context.Context, cfg *config.Config, log zerolog.Logger, options
 			callbacks.Close()
 			return unlessEnded(ctx, err)
 		}
-		close(started)
+		group.Go(func() error { c.watchClocks(serving); return nil })
+		c.starting.done()
 		c.log.Info().Str("listen", callbacks.Addr().String()).Int("merchants", len(c.merchants.all())).Msg("bridge starts")
 		err := bridge.Serve(ctx, callbacks, handler, cfg.Bridge.Timeout, c.log)
 		c.log.Info().Msg("bridge drained")

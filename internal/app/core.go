@@ -3,7 +3,9 @@ package app
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,6 +46,7 @@ type core struct {
 	toRedis   *link
 	inUse     *config.Config // as of the last reload; cfg is that of the start
 	signals   <-chan os.Signal
+	starting  starting
 
 	// lost is told each time that the store says it cannot answer; nil in the
 	// bridge, which rebuilds nothing.
@@ -198,9 +201,6 @@ func (c *core) checks() []admin.Check {
 
 // redisReady: a server that answers may still take no writes.
 func (c *core) redisReady(ctx context.Context) error {
-	var names []string
-	for _, m := range c.cfg.Merchants {
-		names = append(names, m.Name)
-	}
+	names := slices.Sorted(maps.Keys(c.merchants.all()))
 	return c.store.Writable(ctx, names...)
 }

@@ -27,6 +27,7 @@ type merchants struct {
 type inService struct {
 	accounts providers.Accounts
 	calls    map[string]int
+	from     []config.Merchant
 }
 
 // all are the accounts at this moment, not to be changed.
@@ -36,6 +37,9 @@ func (m *merchants) all() providers.Accounts {
 	}
 	return nil
 }
+
+// configured are the merchants' settings at this moment.
+func (m *merchants) configured() []config.Merchant { return m.current.Load().from }
 
 // calls is a merchant's concurrency.
 func (m *merchants) calls(name string) int { return m.current.Load().calls[name] }
@@ -52,7 +56,7 @@ func (m *merchants) put(accounts providers.Accounts, from []config.Merchant) {
 			account.Guard.SetHold(true, h.Reason)
 		}
 	}
-	now := &inService{accounts: accounts, calls: map[string]int{}}
+	now := &inService{accounts: accounts, calls: map[string]int{}, from: from}
 	for _, one := range from {
 		now.calls[one.Name] = one.Concurrency
 	}

@@ -63,6 +63,7 @@ func away(err error) bool {
 // await asks until the part answers, and says every few seconds that it waits. An
 // answer that does not pass by itself is returned.
 func (c *core) await(ctx context.Context, part string, ask func(context.Context) error, passing func(error) bool) error {
+	c.starting.waits(part, nil)
 	for {
 		bounded, cancel := context.WithTimeout(ctx, askTime)
 		err := ask(bounded)
@@ -73,6 +74,7 @@ func (c *core) await(ctx context.Context, part string, ask func(context.Context)
 		if !passing(err) {
 			return err
 		}
+		c.starting.waits(part, err)
 		c.trouble("start: "+part, err)
 		select {
 		case <-ctx.Done():

@@ -49,8 +49,7 @@ func Worker(ctx context.Context, cfg *config.Config, log zerolog.Logger, options
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var group errgroup.Group
-	started := make(chan struct{})
-	checks := append(c.checks(), admin.Check{Name: "consumer", Ready: func(context.Context) error { return readyAfter(started, work.Ready) }})
+	checks := append(c.checks(), admin.Check{Name: "consumer", Ready: func(context.Context) error { return c.starting.ready(work.Ready) }})
 	group.Go(func() error {
 		return admin.Serve(serving, listener, admin.Handler(promhttp.HandlerFor(c.metrics.Registry, promhttp.HandlerOpts{}), checks...))
 	})
@@ -68,7 +67,8 @@ func Worker(ctx context.Context, cfg *config.Config, log zerolog.Logger, options
 		group.Go(func() error { c.followHolds(serving, held); return nil })
 		group.Go(func() error { keeper.Run(serving); return nil })
 		group.Go(func() error { delayed.run(serving); return nil })
-		close(started)
+		group.Go(func() error { c.watchClocks(serving); return nil })
+		c.starting.done()
 		err := work.Run(ctx)
 		c.log.Info().Msg("worker drained")
 		return err
@@ -136,17 +136,6 @@ func (c *core) prepareWorker(ctx context.Context) error {
 		var behind *consumer.LeftBehindError
 		return !errors.As(err, &behind)
 	})
-}
-
-var errStarting = errors.New("starting: waiting for Kafka and Redis")
-
-func readyAfter(started <-chan struct{}, ready func() error) error {
-	select {
-	case <-started:
-		return ready()
-	default:
-		return errStarting
-	}
 }
 
 // unlessEnded: a start that was interrupted is no failure.
