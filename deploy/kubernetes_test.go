@@ -243,6 +243,9 @@ func TestScaledObject(t *testing.T) {
 	}
 	spec := object["spec"].(map[string]any)
 	trigger := spec["triggers"].([]any)[0].(map[string]any)["metadata"].(map[string]any)
+	if !strings.Contains(read(t, "prometheus", "rules.test.yml"), "{expr: '"+trigger["query"].(string)+"'") {
+		t.Error("prometheus/rules.test.yml does not try this query in an outage")
+	}
 	for _, metric := range metricsOf(t, trigger["query"].(string)) {
 		if metric != "refund:due_records:sum" && metric != "refund_part_errors_total" {
 			t.Errorf("scaled by %s: only what is due may add workers", metric)
