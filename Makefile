@@ -7,7 +7,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The race detector needs a C compiler; without one the tests say so and run without it.
 RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-.PHONY: test test-real chaos lint bench bench-micro tidy
+.PHONY: test test-real test-deploy chaos lint bench bench-micro tidy
 
 test: ## everything on embedded parts; needs only Go
 	@test -n "$(RACE)" || echo "no C compiler here: the tests run without the race detector"
@@ -31,6 +31,10 @@ test-real: ## the same suites, the binaries, failovers and a chaos run, on a rea
 	$(WITH) -kafka $(KAFKA) -brokers 1 -restarts -- $(GO) test $(RACE) -count=1 -timeout 3m -run OverABrokersRestart ./internal/kafka
 	REAL_PARTS=1 $(WITH) -- $(GO) test $(RACE) -count=1 -p 1 -timeout 8m ./internal/realparts ./internal/chaos
 	@$(MAKE) --no-print-directory chaos CHAOS_SECONDS=$(or $(CHAOS_SECONDS),60)
+
+test-deploy: ## compose, rules, dashboard, manifests and contracts, and what the containers would run, as processes; the same needs, and prometheus
+	@$(WITH) -check
+	cd deploy && $(GO) vet ./... && $(GO) mod tidy -diff && REAL_PARTS=1 $(GO) test -count=1 -timeout 10m ./...
 
 chaos: ## kill -9, pauses, wipes and a bad gateway for CHAOS_SECONDS (300) from CHAOS_SEED, on real parts, then the audit
 	@$(WITH) -check
