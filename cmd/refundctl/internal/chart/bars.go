@@ -40,8 +40,8 @@ func (b Bars) SVG() template.HTML {
 		if one.Value > 0 {
 			wide = math.Max(wide, 2) // a few among millions are seen all the same
 		}
-		d.add(`<text x="%g" y="%g" text-anchor="end">%s</text>`, names-8, at+17, escape(one.Name))
-		d.add(`<rect class="%s" x="%g" y="%g" width="%.1f" height="%g" rx="2"/>`, escape(one.Class), names, at+4, wide, row-8)
+		d.add(`<text x="%.1f" y="%g" text-anchor="end">%s</text>`, names-8, at+17, escape(one.Name))
+		d.add(`<rect class="%s" x="%.1f" y="%g" width="%.1f" height="%g" rx="2"/>`, escape(one.Class), names, at+4, wide, row-8)
 		d.add(`<text x="%.1f" y="%g">%s</text>`, names+wide+8, at+17, escape(Count(one.Value)))
 	}
 	return d.close()

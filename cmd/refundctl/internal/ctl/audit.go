@@ -119,6 +119,9 @@ func (r *run) audit(ctx context.Context, a auditing) (err error) {
 	if err != nil {
 		return err
 	}
+	for i := range report.Findings { // which names orders
+		report.Findings[i].Words = out.Mask(r.Out, report.Findings[i].Words)
+	}
 	if err := r.showAudit(a, report, read); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"fmt"
 	"html/template"
 	"time"
 
@@ -139,12 +140,24 @@ func (o *overTime) charts() []template.HTML {
 	for len(took.Bars) > 4 && took.Bars[len(took.Bars)-1].Value == 0 {
 		took.Bars = took.Bars[:len(took.Bars)-1]
 	}
-	every := "UTC, each " + age(o.step)
+	every := "UTC, each " + stepWords(o.step)
 	return []template.HTML{
 		chart.Columns{Title: "Requests over time", Labels: labels, XName: every, Series: []chart.Series{asked}}.SVG(),
 		chart.Columns{Title: "Endings over time", Labels: labels, XName: every, Series: ended}.SVG(),
 		took.SVG(),
 	}
+}
+
+func stepWords(d time.Duration) string {
+	for _, unit := range []struct {
+		d    time.Duration
+		name string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "min"}} {
+		if d >= unit.d {
+			return fmt.Sprintf("%d %s", d/unit.d, unit.name)
+		}
+	}
+	return fmt.Sprintf("%d s", d/time.Second)
 }
 
 // span is the first and the last step.

@@ -61,6 +61,7 @@ func TestDeadLetters(t *testing.T) {
 		w.run(t, "watch", "--from", "beginning", "--status", "DEAD", "-n", fmt.Sprint(i+1)).want(t, ExitDone)
 	}
 
+	golden(t, "dlq_groups.txt", w.onTerminal().run(t, "dlq").want(t, ExitDone).out) // the default view
 	golden(t, "dlq_groups.txt", w.onTerminal().run(t, "dlq", "groups").want(t, ExitDone).out)
 	a := w.run(t, "dlq", "ls", "--kind", "unknown_merchant").want(t, ExitDone)
 	var one letter
@@ -110,6 +111,10 @@ func TestDeadLetters(t *testing.T) {
 			t.Error("attempts do not go on counting")
 		}
 		w.run(t, "dlq", "redrive", "--kind", "internal", "--reason", "again", "--yes").want(t, ExitDone).says(t, "nothing to redrive")
+		for i := range 30 { // a long plan is told in groups
+			bury(t, p, weChat("done", "amount", fmt.Sprintf("%d.00", i+2)))
+		}
+		w.onTerminal().run(t, "dlq", "redrive", "--kind", "internal", "--grep", ".00", "--reason", "x").want(t, ExitDone).says(t, "COUNT", "it would come back: refund_no done is SUCCEEDED with other content", "-o wide shows each letter")
 		w.run(t, "audit").want(t, ExitDone)
 		w.run(t, "show", "r2").want(t, ExitDone).says(t, `"state":"redriven"`, `"why":"fixed"`)
 	})

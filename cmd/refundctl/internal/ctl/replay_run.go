@@ -109,12 +109,18 @@ func (t *loadTest) live(ctx context.Context, progress *out.Progress) {
 		case now := <-every.C:
 			l := t.recorder.Live(now)
 			progress.Show("%s %s: sent %d (%.0f/s), ended %d (%.0f/s), under way %d, lag %s, p50 %s, p99 %s", t.names.Run, age(now.Sub(t.began)),
-				l.Sent, l.SentRate, l.Ended, l.EndedRate, l.Sent-l.Ended, t.lag(ctx), chart.Millis(millis(l.P50)), chart.Millis(millis(l.P99)))
+				l.Sent, l.SentRate, l.Ended, l.EndedRate, l.Sent-l.Ended, t.lag(ctx), took(l.P50), took(l.P99))
 		}
 	}
 }
 
-func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+// took is a latency; none where nothing ended.
+func took(d time.Duration) string {
+	if d == 0 {
+		return "-"
+	}
+	return chart.Millis(float64(d) / float64(time.Millisecond))
+}
 
 // lag is how many requests the workers' group has not committed.
 func (t *loadTest) lag(ctx context.Context) string {

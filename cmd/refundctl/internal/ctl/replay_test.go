@@ -22,7 +22,9 @@ func TestReplay(t *testing.T) {
 	t.Run("samples", func(t *testing.T) {
 		a, got := replay("--sample", "--merchant", "S0003469", "--rate", "50", "--ramp-to", "100", "--threshold", "p99<1m,pending.p99<1m,lost==0,succeeded==150,broken==0",
 			"--html", filepath.Join(dir, "load.html"), "--hgrm", filepath.Join(dir, "load.hgrm"), "--json", filepath.Join(dir, "load.json"))
-		a.want(t, ExitDone)
+		if a.want(t, ExitDone); a.err != "" {
+			t.Errorf("there is no terminal to show progress on: %q", a.err)
+		}
 		if got.Sent != 150 || got.Ended["SUCCEEDED"] != 150 || got.Open != 0 || !got.AuditOK || len(got.Thresholds) != 5 || got.Latency.P50 <= 0 || len(got.Timeline) < 2 || got.Pending.Count != 150 || got.Pending.P50 > got.Latency.P50 {
 			t.Errorf("%+v", got)
 		}
@@ -41,8 +43,9 @@ func TestReplay(t *testing.T) {
 		}
 	})
 	t.Run("a threshold is missed", func(t *testing.T) {
-		a := w.onTerminal().run(t, "replay", "--sample", "-m", "shop-th", "--rate", "20", "--count", "10", "--drain", "10s", "--threshold", "p50<1us")
-		a.want(t, ExitMissed).says(t, "p50<1us: MISSED", "10 of 10", "10 SUCCEEDED", "audit: promises 1, 3 and 4 kept, 10 refunds", "10 refunds, 20 a second")
+		a := w.onTerminal().withProgress().run(t, "replay", "--sample", "-m", "shop-th", "--rate", "10", "--count", "10", "--drain", "30s", "--threshold", "p50<1us")
+		a.want(t, ExitMissed).says(t, "p50<1us: MISSED", "10 of 10", "10 SUCCEEDED", "audit: promises 1, 3 and 4 kept, 10 refunds", "10 refunds, 10 a second",
+			"under way", ", lag ", "\r\x1b[K")
 	})
 	t.Run("a file, whose orders stay together and whose gateway misbehaves", func(t *testing.T) {
 		text := lines(weChat("a", "order_no", "A", "amount", "6.00"), weChat("b", "order_no", "A", "amount", "6.00"), weChat("c", "amount", "900.17", "order_amount", "2000.00"))

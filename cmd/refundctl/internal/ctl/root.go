@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ type run struct {
 	formatWord string
 	timeout    time.Duration
 	who        string
+	unmasked   bool
 
 	format out.Format
 	lost   error // why Kafka did not answer any more, in the middle of the command
@@ -26,6 +28,8 @@ type run struct {
 // Run runs one command line and answers its exit code. It returns soon after ctx
 // has ended.
 func Run(ctx context.Context, args []string, env Env) int {
+	printed := &lost{Writer: env.Out}
+	env.Out = printed
 	r := &run{Env: env}
 	root := newRoot(r)
 	root.SetArgs(args)
@@ -33,6 +37,9 @@ func Run(ctx context.Context, args []string, env Env) int {
 	root.SetOut(env.Out)
 	root.SetErr(env.Err)
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = printed.err // of what has no error of its own, such as --help
+	}
 	if err != nil && r.lost != nil {
 		err = unreachable(r.lost)
 	}
@@ -46,6 +53,20 @@ func Run(ctx context.Context, args []string, env Env) int {
 		fmt.Fprintln(env.Err, "refundctl:", err)
 	}
 	return code
+}
+
+// lost remembers why output was lost.
+type lost struct {
+	io.Writer
+	err error
+}
+
+func (l *lost) Write(p []byte) (int, error) {
+	n, err := l.Writer.Write(p)
+	if err != nil && l.err == nil {
+		l.err = err
+	}
+	return n, err
 }
 
 func newRoot(r *run) *cobra.Command {
@@ -76,6 +97,7 @@ or a given file; 3 Kafka or Redis cannot be reached; 99 a threshold was missed;
 			if r.who != "" {
 				r.Who = r.who
 			}
+			r.Out = r.masking(r.Out)
 			return nil
 		},
 	}
@@ -86,6 +108,7 @@ or a given file; 3 Kafka or Redis cannot be reached; 99 a threshold was missed;
 	flags.StringVar(&r.configFile, "config", "", "the worker's YAML configuration `FILE` (or REFUND_CONFIG)")
 	flags.StringVarP(&r.formatWord, "output", "o", "", "`FORMAT` of the answer: table, wide or json (default: table on a terminal, else json)")
 	flags.DurationVar(&r.timeout, "timeout", 10*time.Second, "how long Kafka and Redis may take to answer")
+	flags.BoolVar(&r.unmasked, "unmasked", false, "show numbers whole that look like those of cards")
 	flags.StringVar(&r.who, "operator", "", "your `NAME` for the trail (default: REFUND_OPERATOR or the user)")
 	fatal(root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "wide", "json"}, cobra.ShellCompDirectiveNoFileComp)))
 	fatal(root.MarkPersistentFlagFilename("config", "yaml", "yml"))
@@ -97,6 +120,15 @@ or a given file; 3 Kafka or Redis cannot be reached; 99 a threshold was missed;
 		newCallback(r), newGateway(r),
 	)
 	return root
+}
+
+// masking is a writer of answers: as in logs what looks like a card's number is
+// masked, unless --unmasked.
+func (r *run) masking(w io.Writer) io.Writer {
+	if r.unmasked {
+		return out.Whole{Writer: w}
+	}
+	return w
 }
 
 // groupRun is a command that only has others.

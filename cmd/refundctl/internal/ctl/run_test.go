@@ -64,6 +64,7 @@ type answer struct {
 type world struct {
 	config   string
 	terminal bool
+	progress bool // stderr is a terminal
 	in       string
 	ctx      context.Context
 }
@@ -75,6 +76,7 @@ func down() world { return world{config: filepath.Join("testdata", "down.yaml")}
 func up(t testing.TB) world { return world{config: theSystem(t).ConfigFile} }
 
 func (w world) onTerminal() world              { w.terminal = true; return w }
+func (w world) withProgress() world            { w.progress = true; return w }
 func (w world) reading(in string) world        { w.in = in; return w }
 func (w world) within(c context.Context) world { w.ctx = c; return w }
 
@@ -89,7 +91,7 @@ func (w world) run(t testing.TB, args ...string) answer {
 		ctx = t.Context()
 	}
 	code := Run(ctx, append([]string{"--config", w.config, "--timeout", "3s"}, args...), Env{
-		In: strings.NewReader(w.in), Out: &stdout, Err: &stderr, Terminal: w.terminal,
+		In: strings.NewReader(w.in), Out: &stdout, Err: &stderr, Terminal: w.terminal, ErrTerminal: w.progress,
 		Now: time.Now, Zone: time.UTC, Who: "tester", From: "testhost",
 	})
 	a := answer{code, stdout.String(), stderr.String()}

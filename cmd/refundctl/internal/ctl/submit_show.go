@@ -53,7 +53,7 @@ func (r *run) showSubmitted(s submission, rows []*row, waited bool) error {
 		}
 	}
 	if s.verdicts != "" {
-		if err := writeLines(s.verdicts, all); err != nil {
+		if err := writeFile(s.verdicts, func(w io.Writer) error { return encodeAll(r.masking(w), all) }); err != nil {
 			return err
 		}
 	}
@@ -89,11 +89,6 @@ func countWords(counts map[verdict]int) string {
 		}
 	}
 	return strings.Join(words, ", ")
-}
-
-// writeLines writes a file of JSON lines.
-func writeLines[T any](name string, rows []T) error {
-	return writeFile(name, func(w io.Writer) error { return encodeAll(w, rows) })
 }
 
 func encodeAll[T any](w io.Writer, rows []T) error {

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -196,9 +197,9 @@ func (r *Recorder) Result(run string) *Result {
 		}
 	}
 	out.Latency, out.Pending = latencyOf(out.sorted), latencyOf(out.pending)
-	out.Seconds = lastEnd.Seconds()
+	out.Seconds = ms(lastEnd) / 1000
 	if lastEnd > 0 {
-		out.Rate = float64(len(out.sorted)) / lastEnd.Seconds()
+		out.Rate = math.Round(100*float64(len(out.sorted))/lastEnd.Seconds()) / 100
 	}
 	out.Timeline = r.timeline(sent)
 	return out

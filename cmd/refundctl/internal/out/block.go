@@ -7,7 +7,7 @@ import (
 )
 
 // Line of a block: a name and what there is to say. A name that repeats the one
-// above is not written again.
+// above is not written again; the words of the one named refund are never masked.
 type Line struct{ Name, Words string }
 
 // Block writes named lines for people, the words in one column. Lines without words
@@ -29,7 +29,11 @@ func Block(w io.Writer, lines []Line) error {
 			name = ""
 		}
 		last = l.Name
-		if _, err := fmt.Fprintf(w, "%s%s  %s\n", name, strings.Repeat(" ", widest-len(name)), Clean(l.Words)); err != nil {
+		words := Clean(l.Words)
+		if l.Name != "refund" {
+			words = Mask(w, words)
+		}
+		if _, err := fmt.Fprintf(w, "%s%s  %s\n", name, strings.Repeat(" ", widest-len(name)), words); err != nil {
 			return err
 		}
 	}

@@ -2,9 +2,10 @@
 // programs, a progress line on a terminal.
 //
 // It guarantees: JSON is one object a line; a table's cell is one line without
-// control characters, whatever a message's sender wrote; a progress line is
-// written to a terminal alone and is gone before anything else is written there.
-// It knows nobody.
+// control characters, whatever a message's sender wrote; what looks like a card's
+// number is masked as in logs, unless it names a refund or a merchant, or the writer
+// is a Whole; a progress line is written to a terminal alone and is gone before
+// anything else is written there. It knows telemetry, for the masking.
 package out
 
 import (
@@ -15,6 +16,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/refundworker/refundworker/internal/telemetry"
 )
 
 // Format of an answer.
@@ -41,8 +44,22 @@ func ParseFormat(word string, terminal bool) (Format, error) {
 	return "", fmt.Errorf("-o %s: want table, wide or json", word)
 }
 
+// Whole is a writer to which nothing is masked.
+type Whole struct{ io.Writer }
+
+// Mask is a text as it is written to w.
+func Mask(w io.Writer, text string) string {
+	if _, whole := w.(Whole); whole {
+		return text
+	}
+	return telemetry.MaskCards(text)
+}
+
 // Object writes one JSON object as a line.
 func Object(w io.Writer, v any) error {
+	if _, whole := w.(Whole); !whole {
+		w = telemetry.LogWriter(w)
+	}
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	return e.Encode(v)

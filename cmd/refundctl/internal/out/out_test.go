@@ -2,6 +2,8 @@ package out
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +44,30 @@ func TestRows(t *testing.T) {
 	b.Reset()
 	if err := NewRows(&b, Table, columns).All(nil); err != nil || b.Len() > 0 {
 		t.Errorf("of nothing: %q", b.String())
+	}
+}
+
+// The same masking as in logs: not of the names of our own things.
+func TestCardsAreMasked(t *testing.T) {
+	const card = "4111111111111111"
+	type row struct {
+		RefundNo string `json:"refund_no"`
+		Order    string `json:"order"`
+	}
+	columns := []Column[row]{{Name: "refund_no", Cell: func(r row) string { return r.RefundNo }}, {Name: "order", Cell: func(r row) string { return r.Order }}}
+	write := map[string]func(io.Writer) error{
+		"table": func(w io.Writer) error { return NewRows(w, Table, columns).All([]row{{card, card}}) },
+		"json":  func(w io.Writer) error { return Object(w, row{card, card}) },
+		"block": func(w io.Writer) error { return Block(w, []Line{{"refund", card}, {"amount", card}}) },
+	}
+	for name, f := range write {
+		var masked, whole bytes.Buffer
+		if err := errors.Join(f(&masked), f(Whole{&whole})); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(masked.String(), card) != 1 || strings.Count(masked.String(), "411111******1111") != 1 || strings.Count(whole.String(), card) != 2 {
+			t.Errorf("%s: %s%s", name, masked.String(), whole.String())
+		}
 	}
 }
 

@@ -59,7 +59,7 @@ func (r *Rows[T]) All(rows []T) error {
 	for i, c := range r.columns {
 		widths[i] = len(c.Name)
 		for _, v := range rows {
-			widths[i] = max(widths[i], utf8.RuneCountInString(Clean(c.Cell(v))))
+			widths[i] = max(widths[i], utf8.RuneCountInString(r.cell(c, v)))
 		}
 	}
 	for _, v := range rows {
@@ -68,6 +68,15 @@ func (r *Rows[T]) All(rows []T) error {
 		}
 	}
 	return nil
+}
+
+// cell is fit for a terminal, and masked unless it is one of our own names.
+func (r *Rows[T]) cell(c Column[T], v T) string {
+	text := Clean(c.Cell(v))
+	if c.Name == "refund_no" || c.Name == "merchant" {
+		return text
+	}
+	return Mask(r.w, text)
 }
 
 func (r *Rows[T]) line(widths []int, v T) error {
@@ -83,7 +92,7 @@ func (r *Rows[T]) line(widths []int, v T) error {
 	}
 	cells := make([]string, len(r.columns))
 	for i, c := range r.columns {
-		cells[i] = Clean(c.Cell(v))
+		cells[i] = r.cell(c, v)
 	}
 	return r.write(widths, cells)
 }
