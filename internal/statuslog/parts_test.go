@@ -38,6 +38,23 @@ type parts struct {
 
 func newParts(t testing.TB) *parts {
 	t.Helper()
+	addr := os.Getenv("REDIS_ADDR")
+	if addr == "" {
+		embedded := miniredis.NewMiniRedis()
+		if err := embedded.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(embedded.Close)
+		addr = embedded.Addr()
+	}
+	p := partsOn(t, []string{addr}, "S1", "S2")
+	t.Cleanup(func() { p.wipe() })
+	return p
+}
+
+// partsOn takes the Redis, or the cluster, at these addresses.
+func partsOn(t testing.TB, addrs []string, merchants ...string) *parts {
+	t.Helper()
 	suffix := strings.ToLower(rand.Text()[:8])
 	var brokers []string
 	if named := os.Getenv("KAFKA_BROKERS"); named != "" {
@@ -50,24 +67,16 @@ func newParts(t testing.TB) *parts {
 		t.Cleanup(fake.Close)
 		brokers = fake.ListenAddrs()
 	}
-	addr := os.Getenv("REDIS_ADDR")
-	if addr == "" {
-		embedded := miniredis.NewMiniRedis()
-		if err := embedded.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(embedded.Close)
-		addr = embedded.Addr()
-	}
 	client, err := kafka.Open(kafka.Config{Brokers: brokers, ClientID: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &parts{t: t, client: client, producer: client.Producer(), chains: &chains{}, prefix: suffix[:6], // as long as "refund"
-
-		redis: dedupe.Dial(dedupe.Address{Addrs: []string{addr}})}
+	p := &parts{
+		t: t, client: client, producer: client.Producer(), chains: &chains{},
+		prefix: suffix[:6], // as long as "refund"
+		redis:  dedupe.Dial(dedupe.Address{Addrs: addrs}),
+	}
 	t.Cleanup(func() { _, _, _ = p.producer.Close(), client.Close(), p.redis.Close() })
-	t.Cleanup(func() { p.wipe() })
 	status, control := statusTopic+"."+suffix, controlTopic+"."+suffix
 	if err := client.EnsureTopics(t.Context(), []kafka.TopicSpec{
 		{Name: status, Partitions: 3, Replication: 1, Configs: map[string]string{"cleanup.policy": "compact", "min.compaction.lag.ms": "604800000"}},
@@ -77,7 +86,7 @@ func newParts(t testing.TB) *parts {
 	}
 	p.store = dedupe.New(p.redis, dedupe.Options{Prefix: p.prefix, Retention: 400 * 24 * time.Hour})
 	p.keeper = NewKeeper(Config{
-		Merchants: []string{"S1", "S2"}, Index: p.store, Loss: lossOf,
+		Merchants: merchants, Index: p.store, Loss: lossOf,
 		Log: &Log{Reader: client, Topic: status}, Control: &Control{Reader: client, Writer: p.producer, Topic: control},
 		FollowUps: p.chains, After: refund.Schedule{10 * time.Second, time.Minute}.After,
 		Quiet: 300 * time.Millisecond, Every: time.Second, Logger: zerolog.New(zerolog.NewTestWriter(t)),
