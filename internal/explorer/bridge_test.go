@@ -58,6 +58,7 @@ func (b *bridgeHandler) serve(ctx context.Context, path string, body []byte) (*h
 	go func() {
 		defer close(answered)
 		b.handler.ServeHTTP(answer, request)
+		b.proc.rests(ctx, answer.Code != http.StatusOK)
 	}()
 	select {
 	case <-answered:

@@ -52,6 +52,7 @@ func (w *world) deliver(m *member, tp topicPartition, r kafka.Record, h *handed)
 // run is the consumer's: work, carry out, again where nothing was decided.
 func (d *delivery) run(ctx context.Context) {
 	work, dead := d.decode(ctx)
+	defer d.member.proc.rests(ctx, false)
 	if d.world.lanes && dead == nil {
 		free := d.member.proc.lane(work.Request.OrderNo)
 		free <- struct{}{}
@@ -88,6 +89,7 @@ func (d *delivery) run(ctx context.Context) {
 				return
 			}
 		default:
+			d.member.proc.rests(ctx, true)
 			if !sleep(ctx, time.Second) || d.member.knowsItEnded(ctx) {
 				return
 			}

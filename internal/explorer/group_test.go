@@ -86,7 +86,6 @@ func (w *world) drain(m *member) {
 			w.drain(m)
 			return
 		}
-		m.proc.torn()
 		m.cancel()
 	})
 }

@@ -23,9 +23,9 @@ type process struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	dead   atomic.Bool
-	frozen atomic.Int64    // until when, ns since 1970
-	gaps   []gap           // in which no commit was acknowledged; guarded by the broker's mutex
-	owes   map[string]bool // refunds of which it has published an event and has not looked again; guarded by mu
+	frozen atomic.Int64  // until when, ns since 1970
+	gaps   []gap         // in which no commit was acknowledged; guarded by the broker's mutex
+	owes   map[debt]bool // looks at records behind events that it has published; guarded by mu
 
 	store   store
 	member  *member
@@ -48,7 +48,7 @@ func (w *world) boot(name string, slot, life int) *process {
 	if life > 1 {
 		name = fmt.Sprintf("%s.%d", name, life)
 	}
-	p := &process{world: w, name: name, slot: slot, life: life, lanes: map[string]chan struct{}{}, owes: map[string]bool{}}
+	p := &process{world: w, name: name, slot: slot, life: life, lanes: map[string]chan struct{}{}, owes: map[debt]bool{}}
 	p.store = w.store.fork()
 	p.ctx, p.cancel = context.WithCancel(context.WithValue(context.Background(), processKey{}, p))
 	recorder := &refund.Recorder{
@@ -169,29 +169,50 @@ func (p *process) freeze(d time.Duration) {
 	p.gaps = append(p.gaps, gap{now, now.Add(d)})
 }
 
-// torn notes that the process stopped, or gave up at the end of a drain, between publishing an event and having looked at
-// the record again: only then may an older event stay the last one on the topic.
+// torn notes that the process stopped between publishing an event and having looked at the record again: only then, and
+// where its generation ended in between, may an older event stay the last one on the topic.
 func (p *process) torn() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for key := range p.owes {
-		p.world.torn[key] = true
+	for owed := range p.owes {
+		p.world.tear(owed.key)
 	}
 }
 
-// wrote and looked tell when the process owes a look at the record behind an event.
-func (p *process) wrote(key string) { p.owe(key, true) }
-
-func (p *process) looked(key string) { p.owe(key, false) }
-
-func (p *process) owe(key string, does bool) {
+// rests is told when an actor has ended or given up, which is torn for what he owes.
+func (p *process) rests(ctx context.Context, gaveUp bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if does {
-		p.owes[key] = true
-	} else {
-		delete(p.owes, key)
+	for owed := range p.owes {
+		if owed.actor == actorOf(ctx) {
+			delete(p.owes, owed)
+			if gaveUp {
+				p.world.tear(owed.key)
+			}
+		}
 	}
+}
+
+func (w *world) tear(key string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.torn[key] = true
+}
+
+// debt is a look at a refund's record that somebody owes.
+type debt struct{ actor, key string }
+
+// wrote and looked tell when somebody owes a look at the record behind an event.
+func (p *process) wrote(ctx context.Context, key string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.owes[debt{actorOf(ctx), key}] = true
+}
+
+func (p *process) looked(ctx context.Context, key string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.owes, debt{actorOf(ctx), key})
 }
 
 // wake ends a freeze.

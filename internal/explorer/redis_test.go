@@ -157,7 +157,7 @@ func (r redisPort) Published(ctx context.Context, key refund.Key, sequence int64
 	return step(r.proc, ctx, "published", key.String(), func() (refund.Record, error) {
 		rec, err := r.proc.store.Published(ctx, key, sequence)
 		if err == nil && rec.Last.Sequence <= sequence {
-			r.proc.looked(key.String())
+			r.proc.looked(ctx, key.String())
 		}
 		return rec, err
 	})

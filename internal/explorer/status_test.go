@@ -26,14 +26,14 @@ func (s statusPort) Publish(ctx context.Context, rec refund.Record) error {
 	if deadline, ok := ctx.Deadline(); ok && told.ghost > 0 {
 		// The record is on its way for long, but it is written within the producer's time, whatever its caller hears.
 		told.ghost = min(told.ghost, time.Until(deadline))
-		s.proc.wrote(key)
+		s.proc.wrote(ctx, key)
 		w.ghosts(told, func() { w.write(ctx, rec) })
 		<-ctx.Done()
 		return ctx.Err()
 	}
 	elections := len(w.broker.cuts)
 	at := w.write(ctx, rec)
-	s.proc.wrote(key)
+	s.proc.wrote(ctx, key)
 	if s.proc.pass(ctx, "publish", after, key) {
 		return errBrokerAway
 	}

@@ -76,7 +76,7 @@ type world struct {
 
 	asked    []asking                // what was published to the request topic
 	newest   map[string]refund.Event // by key, the highest sequence on the status topic
-	torn     map[string]bool         // keys of which a process was killed or frozen between an event and the look behind it
+	torn     map[string]bool         // keys of which somebody stopped, or gave up, between an event and the look behind it; guarded by mu
 	scratch  scratch                 // of defects; guarded by mu
 	foreign  map[string]bool         // keys that staff made at the gateway's portal before they were asked for here
 	lastCall time.Time               // when the last call left
