@@ -18,6 +18,10 @@ import (
 	"github.com/refundworker/refundworker/internal/sandbox"
 )
 
+// busy is a call's deadline where the gateways are kept busy: they run on the same
+// processors as everything else here.
+const busy = 10 * time.Second
+
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, out, errs io.Writer) int {
@@ -44,7 +48,7 @@ func run(args []string, out, errs io.Writer) int {
 	if *rate > 0 {
 		options.Change = func(c *config.Config) {
 			for i := range c.Merchants {
-				c.Merchants[i].Rate, c.Merchants[i].Concurrency = *rate, max(c.Merchants[i].Concurrency, *rate/10)
+				c.Merchants[i].Rate, c.Merchants[i].Timeout = *rate, busy
 			}
 		}
 	}
