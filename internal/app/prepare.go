@@ -96,7 +96,7 @@ func (c *core) judge(drifts []kafka.Drift) error {
 	for _, drift := range drifts {
 		switch {
 		case drift.Missing:
-			wrong = append(wrong, fmt.Errorf("%s: create it, or set kafka.create_topics.enabled", drift))
+			wrong = append(wrong, fmt.Errorf("%s: create it, or set kafka.create_topics.enabled; without the Describe right it looks the same", drift))
 		case c.loses(drift):
 			wrong = append(wrong, fmt.Errorf("%s: with it the system's memory, or a message that waits, would be lost", drift))
 		default:

@@ -13,6 +13,7 @@ import (
 type broker struct {
 	name       string
 	client     string // where clients connect
+	inside     string // where the administrator does, and the brokers among themselves; empty where not Secure
 	properties string // its server.properties
 }
 
@@ -65,7 +66,7 @@ func plan(dir string, o KafkaOptions) ([]broker, error) {
 			if err != nil {
 				return nil, err
 			}
-			lines = append(lines, more...)
+			lines, b.inside = append(lines, more...), inside
 		}
 		b.properties = filepath.Join(home, "server.properties")
 		if err := os.WriteFile(b.properties, []byte(strings.Join(append(lines, o.Extra...), "\n")+"\n"), 0o600); err != nil {
@@ -80,7 +81,9 @@ func plan(dir string, o KafkaOptions) ([]broker, error) {
 func (b broker) format(jars string, o KafkaOptions) error {
 	args := []string{"kafka.tools.StorageTool", "format", "-t", clusterID, "-c", b.properties}
 	if o.Secure != nil {
-		args = append(args, "--add-scram", fmt.Sprintf("SCRAM-SHA-512=[name=%s,password=%s]", o.Secure.User, o.Secure.Password))
+		for user, password := range o.Secure.scram() {
+			args = append(args, "--add-scram", fmt.Sprintf("SCRAM-SHA-512=[name=%s,password=%s]", user, password))
+		}
 	}
 	if out, err := java(jars, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("formatting %s: %w: %s", b.name, err, out)

@@ -29,6 +29,7 @@ type KafkaOptions struct {
 type Kafka struct {
 	Nodes   []*Process
 	Brokers []string // host:port for clients
+	Inside  []string // host:port for the administrator, in plain text; only where Secure
 }
 
 // startTime is how long a broker may take; a first start takes 5 to 10 seconds.
@@ -64,6 +65,9 @@ func StartKafka(dir string, o KafkaOptions) (*Kafka, error) {
 			return nil, err
 		}
 		k.Nodes, k.Brokers = append(k.Nodes, node), append(k.Brokers, b.client)
+		if b.inside != "" {
+			k.Inside = append(k.Inside, b.inside)
+		}
 	}
 	for i := range k.Nodes { // none listens before a majority is up
 		if err := k.AwaitBroker(i); err != nil {
