@@ -38,7 +38,8 @@ func newReplay(r *run) *cobra.Command {
 		Short: "Load test: replay requests under fresh numbers, measure to the final status",
 		Long: `Replay publishes requests and measures how long each takes to PENDING and to its
 final status, from the time at which it was to be sent: the load is open, so a stall
-is seen by all that had to wait for it.
+is seen by all that had to wait for it. Refunds that have not ended count with their
+age.
 
 The requests are those of FILE (as submit takes it), of the request topic (--topic, or
 --topic=NAME for another, such as a mirrored one; --since, --until), or samples

@@ -54,7 +54,7 @@ func (t *loadTest) all(ctx context.Context) (*load.Result, int, error) {
 	t.began = time.Now()
 	t.recorder = load.NewRecorder(t.schedule, t.began)
 	err = t.sendAndWatch(ctx, follower)
-	result := t.recorder.Result(t.names.Run)
+	result := t.recorder.Result(t.names.Run, time.Now())
 	if err == nil {
 		err = t.judge(ctx, follower, result)
 	}

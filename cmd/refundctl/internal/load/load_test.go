@@ -87,6 +87,9 @@ func TestFreshNumbers(t *testing.T) {
 	}
 }
 
+// afterwards is when the runs of this file are over.
+var afterwards = time.Date(2026, 11, 22, 11, 0, 0, 0, time.UTC)
+
 // run is a recorder of n messages, one a millisecond, message i ending after i+1 ms.
 func run(n int) *Recorder {
 	began := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
@@ -101,7 +104,7 @@ func run(n int) *Recorder {
 }
 
 func TestPercentilesAreExact(t *testing.T) {
-	got := run(1000).Result("L1")
+	got := run(1000).Result("L1", afterwards)
 	want := Latency{Count: 1000, Mean: 500.5, Min: 1, P50: 500, P90: 900, P95: 950, P99: 990, P999: 999, Max: 1000}
 	if got.Latency != want {
 		t.Errorf("%+v, want %+v", got.Latency, want)
@@ -109,10 +112,10 @@ func TestPercentilesAreExact(t *testing.T) {
 	if got.Sent != 1000 || got.Open != 0 || got.Ended["SUCCEEDED"] != 1000 || math.Abs(got.Seconds-1.999) > 0.001 || len(got.Timeline) != 2 {
 		t.Errorf("%+v", got)
 	}
-	if one := run(1).Result("L1").Latency; one.P50 != 1 || one.P999 != 1 {
+	if one := run(1).Result("L1", afterwards).Latency; one.P50 != 1 || one.P999 != 1 {
 		t.Errorf("of one: %+v", one)
 	}
-	if none := run(0).Result("L1").Latency; none != (Latency{}) {
+	if none := run(0).Result("L1", afterwards).Latency; none != (Latency{}) {
 		t.Errorf("of none: %+v", none)
 	}
 }
@@ -128,9 +131,29 @@ func TestAStallIsNotHidden(t *testing.T) {
 	for i := range 100 {
 		r.Ended(i, refund.StatusSucceeded, stalled.Add(time.Millisecond))
 	}
-	got := r.Result("L1")
+	got := r.Result("L1", afterwards)
 	if got.Late != 100 || got.Latency.Min < 4000 || got.Latency.Max < 5000 {
 		t.Errorf("late %d, %+v", got.Late, got.Latency)
+	}
+}
+
+// Refunds that have not ended count with their age, to the final status and to
+// PENDING.
+func TestOpenOnesAreNotLeftOut(t *testing.T) {
+	began := afterwards.Add(-time.Minute)
+	r := NewRecorder(Schedule{From: 10, To: 10, For: time.Second}, began)
+	r.Sent(0, 10, began)
+	for i := range 8 {
+		r.Pending(i, began.Add(time.Second))
+		r.Ended(i, refund.StatusSucceeded, began.Add(time.Second))
+	}
+	r.Pending(8, began.Add(time.Second))
+	got := r.Result("L1", afterwards)
+	if got.Open != 2 || got.Latency.P90 < 59_000 || got.Pending.P90 > 1000 || got.Pending.Max < 59_000 || got.Latency.Count != 10 || got.Seconds != 1 || got.Rate != 8 {
+		t.Errorf("%+v", got)
+	}
+	if bounds, _ := ParseThresholds("p99<2s"); got.Judge(bounds, 0) {
+		t.Error("a bound is kept although two have not ended")
 	}
 }
 
@@ -139,7 +162,7 @@ func TestOnlyTheFirstEndingCounts(t *testing.T) {
 	if !r.Ended(0, refund.StatusFailed, time.Now()) || r.Ended(-1, refund.StatusFailed, time.Now()) != true {
 		t.Error("all have ended")
 	}
-	if got := r.Result("L1"); got.Ended["FAILED"] != 0 || got.Ended["SUCCEEDED"] != 2 {
+	if got := r.Result("L1", afterwards); got.Ended["FAILED"] != 0 || got.Ended["SUCCEEDED"] != 2 {
 		t.Errorf("%+v", got.Ended)
 	}
 	now := time.Date(2026, 11, 22, 10, 0, 1, 0, time.UTC)
@@ -158,12 +181,12 @@ func TestThresholds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		result := run(1000).Result("L1")
+		result := run(1000).Result("L1", afterwards)
 		if got := result.Judge(thresholds, 3); got != want || len(result.Thresholds) != len(thresholds) {
 			t.Errorf("%s: %v, %+v", text, got, result.Thresholds)
 		}
 	}
-	nothing := run(0).Result("L1")
+	nothing := run(0).Result("L1", afterwards)
 	if bounds, _ := ParseThresholds("p99<2s"); nothing.Judge(bounds, 0) {
 		t.Error("a run without a latency kept a bound on it")
 	}
@@ -175,7 +198,7 @@ func TestThresholds(t *testing.T) {
 }
 
 func TestPageAndDistribution(t *testing.T) {
-	r := run(5000).Result("L1")
+	r := run(5000).Result("L1", afterwards)
 	bounds, _ := ParseThresholds("p99<1ms,lost==0")
 	r.Judge(bounds, 0)
 	r.Audit, r.AuditOK = "audit: all <kept>", true
@@ -194,7 +217,7 @@ func TestPageAndDistribution(t *testing.T) {
 		}
 	}
 	text.Reset()
-	if err := run(0).Result("L1").WritePage(&text); err != nil {
+	if err := run(0).Result("L1", afterwards).WritePage(&text); err != nil {
 		t.Error(err)
 	}
 	text.Reset()

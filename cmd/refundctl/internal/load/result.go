@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"sync"
@@ -126,7 +127,7 @@ func (r *Recorder) Live(now time.Time) Live {
 }
 
 // Result is a run's outcome. Latencies are in milliseconds, from the time at which a
-// message was to be sent.
+// message was to be sent; of refunds that have not ended their age.
 type Result struct {
 	Run        string         `json:"run"`
 	Began      time.Time      `json:"began"`
@@ -171,13 +172,14 @@ type Second struct {
 	Ended    int     `json:"ended"`     // in it
 	UnderWay int     `json:"under_way"` // at its end
 	Due      int     `json:"due"`       // that were to be sent in it
-	P50      float64 `json:"p50_ms"`    // of those that were to be sent in it, and have ended
+	P50      float64 `json:"p50_ms"`    // of those that were to be sent in it
 	P99      float64 `json:"p99_ms"`
 	Max      float64 `json:"max_ms"`
 }
 
-// Result answers what the run came to.
-func (r *Recorder) Result(run string) *Result {
+// Result answers what the run came to until a time. Refunds that have not ended by
+// then count with their age: to leave them out would hide the slowest.
+func (r *Recorder) Result(run string, at time.Time) *Result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := &Result{Run: run, Began: r.began.UTC(), Load: r.schedule.String(), Planned: len(r.latency), Sent: r.sent, Late: r.late, Errors: r.errors, Dead: r.dead,
@@ -188,26 +190,24 @@ func (r *Recorder) Result(run string) *Result {
 	sent := min(r.sent, len(r.latency))
 	var lastEnd time.Duration
 	for i, latency := range r.latency[:sent] {
-		if latency > 0 {
-			out.sorted = append(out.sorted, latency)
-			lastEnd = max(lastEnd, r.schedule.At(i)+latency)
-		}
-		if r.pending[i] > 0 {
-			out.pending = append(out.pending, r.pending[i])
+		lastEnd = max(lastEnd, r.schedule.At(i)+latency)
+		out.sorted = append(out.sorted, cmp.Or(latency, r.since(i, at)))
+		if latency == 0 || r.pending[i] > 0 { // what was refused before any call has none
+			out.pending = append(out.pending, cmp.Or(r.pending[i], r.since(i, at)))
 		}
 	}
 	out.Latency, out.Pending = latencyOf(out.sorted), latencyOf(out.pending)
 	out.Seconds = ms(lastEnd) / 1000
 	if lastEnd > 0 {
-		out.Rate = math.Round(100*float64(len(out.sorted))/lastEnd.Seconds()) / 100
+		out.Rate = math.Round(100*float64(r.done)/lastEnd.Seconds()) / 100
 	}
-	out.Timeline = r.timeline(sent)
+	out.Timeline = r.timeline(sent, at)
 	return out
 }
 
 // timeline is the run by seconds: what happened in each by the clock, and what became
 // of those that were to be sent in it.
-func (r *Recorder) timeline(sent int) []Second {
+func (r *Recorder) timeline(sent int, at time.Time) []Second {
 	var all []Second
 	grow := func(second int) *Second {
 		for len(all) <= second {
@@ -228,9 +228,7 @@ func (r *Recorder) timeline(sent int) []Second {
 		latencies = latencies[:0]
 		for ; i < sent && int(r.schedule.At(i)/time.Second) == second; i++ {
 			s.Due++
-			if r.latency[i] > 0 {
-				latencies = append(latencies, r.latency[i])
-			}
+			latencies = append(latencies, cmp.Or(r.latency[i], r.since(i, at)))
 		}
 		slices.Sort(latencies)
 		s.P50, s.P99, s.Max = ms(percentile(latencies, 50)), ms(percentile(latencies, 99)), ms(percentile(latencies, 100))
