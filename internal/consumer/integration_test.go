@@ -135,12 +135,13 @@ type seen struct {
 	mu     sync.Mutex
 	times  map[string]int
 	inside map[string]bool
-	last   map[string]int // by lane: the highest value finished
 	change chan struct{}
+	ended  time.Time     // when the last delivery did
+	pause  time.Duration // the longest between two
 }
 
 func newSeen(t *testing.T) *seen {
-	return &seen{t: t, times: map[string]int{}, inside: map[string]bool{}, last: map[string]int{}, change: make(chan struct{}, 1)}
+	return &seen{t: t, times: map[string]int{}, inside: map[string]bool{}, change: make(chan struct{}, 1)}
 }
 
 // handler is the lanes by key; work sits between the entry and the exit of each delivery.
@@ -159,6 +160,11 @@ func (s *seen) handler(work func(context.Context, Delivery) Verdict) HandlerFunc
 				defer s.mu.Unlock()
 				s.inside[value] = false
 				s.times[value]++
+				now := time.Now()
+				if !s.ended.IsZero() {
+					s.pause = max(s.pause, now.Sub(s.ended))
+				}
+				s.ended = now
 				select {
 				case s.change <- struct{}{}:
 				default:
@@ -210,12 +216,13 @@ func TestEverythingIsHandledOnceAndCommitted(t *testing.T) {
 	}
 }
 
-// Members come and go while a backlog is worked off: no delivery is handled by two at once, and none is lost. Those that
-// ended before an older one of their partition had begun come again.
+// Members come and go (1, 2, 1, 2, 3, 1) while a backlog is worked off: no delivery is handled by two at once, none is
+// lost, and never does the whole group stand still for ten seconds. Those that ended before an older one of their
+// partition had begun come again.
 func TestRebalances(t *testing.T) {
 	b := newBroker(t)
 	s := newSeen(t)
-	const n = 1500
+	const n = 2000
 	b.publish(0, n)
 	handler := s.handler(func(context.Context, Delivery) Verdict {
 		time.Sleep(time.Duration(5+len(s.change)*5) * time.Millisecond) // the work itself
@@ -231,12 +238,18 @@ func TestRebalances(t *testing.T) {
 	s.await(900)
 	three := b.run(cfg, handler)
 	s.await(1100)
+	four := b.run(cfg, handler)
+	s.await(1300)
 	two()
+	four()
 	s.await(n)
 	three()
-	t.Logf("%d of %d came again", s.more(), n)
+	t.Logf("%d of %d came again; the longest pause was %s", s.more(), n, s.pause.Round(time.Millisecond))
 	if s.more() > n/4 || b.untaken(b.topics.Requests) != 0 {
 		t.Fatalf("%d doubled, %d not committed", s.more(), b.untaken(b.topics.Requests))
+	}
+	if s.pause > 10*time.Second {
+		t.Errorf("the group stood still for %s", s.pause)
 	}
 }
 

@@ -1,15 +1,12 @@
 package kafka
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"slices"
-	"time"
 
 	"github.com/segmentio/kafka-go/protocol"
 )
@@ -29,12 +26,6 @@ const (
 
 	logAppendTime = 1 << 3 // attribute: the batch's max timestamp is the time of each record
 )
-
-// maxUnpacked bounds what one batch may grow to. A batch is at most max.message.bytes long, but packed.
-const maxUnpacked = 64 << 20
-
-// usualRatio is how many times its packed size a batch of events mostly has, so that its buffer rarely grows.
-const usualRatio = 6
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -86,11 +77,15 @@ func readBatch(raw []byte) (b batch, rest []byte, err error) {
 // offset to ask for next. It follows the protocol's rule for read_committed: what lies at or behind the last stable
 // offset is not decided yet; a transactional batch of a producer with an aborted transaction is dropped until that
 // producer's abort marker; markers are never records.
-func decodeCommitted(tp TopicPartition, p *fetchPartition, offset int64) (records []Record, next int64, err error) {
+//
+// The records are appended to the given ones. Nothing of them points into the response.
+func decodeCommitted(tp TopicPartition, p *fetchPartition, offset int64, records []Record) (_ []Record, next int64, err error) {
 	aborted := slices.Clone(p.AbortedTransactions)
 	slices.SortFunc(aborted, func(a, b abortedTransaction) int { return cmp.Compare(a.FirstOffset, b.FirstOffset) })
 	dropped := map[int64]bool{} // producers within an aborted transaction
 	next = offset
+	to := keeper{tp: tp, from: offset, records: records}
+	to.expect(expected(p.Batches.bytes))
 	for raw := p.Batches.bytes; len(raw) > 0; {
 		b, rest, err := readBatch(raw)
 		if errors.Is(err, errCut) {
@@ -100,7 +95,7 @@ func decodeCommitted(tp TopicPartition, p *fetchPartition, offset int64) (record
 			err = errors.New("its checksum is wrong")
 		}
 		if err != nil {
-			return records, next, &CorruptError{tp, b.base, err.Error()}
+			return to.records, next, &CorruptError{tp, b.base, err.Error()}
 		}
 		if b.base >= p.LastStableOffset {
 			break
@@ -114,7 +109,7 @@ func decodeCommitted(tp TopicPartition, p *fetchPartition, offset int64) (record
 		case b.attributes.Control():
 			abort, err := b.abortMarker()
 			if err != nil {
-				return records, next, &CorruptError{tp, b.base, err.Error()}
+				return to.records, next, &CorruptError{tp, b.base, err.Error()}
 			}
 			if abort {
 				delete(dropped, b.producer)
@@ -122,97 +117,78 @@ func decodeCommitted(tp TopicPartition, p *fetchPartition, offset int64) (record
 		case b.attributes.Transactional() && dropped[b.producer]:
 		case b.next <= offset: // a response may begin before the offset asked for
 		default:
-			whole := len(records)
-			if records, err = b.decode(records, tp, offset); err != nil {
-				return records[:whole], next, &CorruptError{tp, b.base, err.Error()}
+			whole := len(to.records)
+			if err := b.decode(&to); err != nil {
+				return to.records[:whole], next, &CorruptError{tp, b.base, err.Error()}
 			}
 		}
 		next = max(next, b.next)
 	}
-	return records, next, nil
+	return to.records, next, nil
+}
+
+// expected is how many records an answer says that it has; a damaged one is not believed beyond what it could have, were
+// it not packed.
+func expected(raw []byte) (n int) {
+	for rest := raw; len(rest) > 0; {
+		b, behind, err := readBatch(rest)
+		if err != nil {
+			break
+		}
+		n += int(b.count)
+		rest = behind
+	}
+	return min(n, len(raw)/7) // a record has seven bytes at least
 }
 
 // abortMarker tells whether a control batch is the end of an aborted transaction. Its record's key is a version and a
 // type, both int16; type 0 is abort, 1 commit, others mean nothing to a reader.
 func (b batch) abortMarker() (bool, error) {
-	markers, err := b.decode(nil, TopicPartition{}, b.base)
-	if err != nil {
+	markers := keeper{from: b.base}
+	if err := b.decode(&markers); err != nil {
 		return false, err
 	}
-	if len(markers) == 0 { // compaction may leave an empty batch
+	if len(markers.records) == 0 { // compaction may leave an empty batch
 		return false, nil
 	}
-	if len(markers[0].Key) < 4 {
-		return false, fmt.Errorf("its control record's key has %d bytes", len(markers[0].Key))
+	key := markers.records[0].Key
+	if len(key) < 4 {
+		return false, fmt.Errorf("its control record's key has %d bytes", len(key))
 	}
-	return binary.BigEndian.Uint16(markers[0].Key[2:]) == 0, nil
+	return binary.BigEndian.Uint16(key[2:]) == 0, nil
 }
 
-// decode appends the batch's records from offset on. Nothing of what it returns points into the response.
-func (b batch) decode(to []Record, tp TopicPartition, offset int64) ([]Record, error) {
-	body, err := b.unpack()
-	if err != nil {
-		return to, err
-	}
-	r, names := reader{rest: body}, map[string]string{} // the names of headers are few: each once a batch
-	to = slices.Grow(to, min(int(b.count), len(body)))
-	for range b.count {
-		one := reader{rest: r.bytes(r.varint())}
-		one.skip(1) // attributes, unused
-		at := b.first + one.varint()
-		if b.attributes&logAppendTime != 0 {
-			at = b.max
+// decode hands the batch's records from the keeper's offset on to it.
+func (b batch) decode(to *keeper) error {
+	return b.unpack(func(records []byte) error { return b.split(records, to) })
+}
+
+func (b batch) split(records []byte, to *keeper) error {
+	r := reader{rest: records}
+	to.expect(min(int(b.count), len(records)))
+	for left := int(b.count); left > 0; {
+		run, n := together(&r, left)
+		if n == 0 {
+			return errors.New("a record's length is wrong")
 		}
-		rec := Record{Topic: tp.Topic, Partition: tp.Partition, Offset: b.base + one.varint(), Time: time.UnixMilli(at)}
-		if r.bad || one.bad {
-			return to, errors.New("a record's length is wrong")
-		}
-		if rec.Offset < offset {
-			continue
-		}
-		one.rest = bytes.Clone(one.rest) // once for key, value and headers
-		rec.Key, rec.Value = one.bytes(one.varint()), one.bytes(one.varint())
-		if n := one.varint(); n > 0 && n <= int64(len(one.rest)) {
-			rec.Headers = make([]Header, n)
-		} else if n != 0 {
-			one.bad = true
-		}
-		for i := range rec.Headers {
-			name := one.bytes(one.varint())
-			key, known := names[string(name)]
-			if !known {
-				key = string(name)
-				names[key] = key
+		left -= n
+		for range n {
+			one := reader{rest: run.bytes(run.varint())}
+			one.skip(1) // attributes, unused
+			at := b.first + one.varint()
+			if b.attributes&logAppendTime != 0 {
+				at = b.max
 			}
-			rec.Headers[i] = Header{Key: key, Value: one.bytes(one.varint())}
+			offset := b.base + one.varint()
+			if one.bad {
+				return errors.New("a record's length is wrong")
+			}
+			if offset >= to.from && !to.keep(offset, at, one) {
+				return fmt.Errorf("the record at offset %d is damaged", offset)
+			}
 		}
-		if one.bad {
-			return to, fmt.Errorf("the record at offset %d is damaged", rec.Offset)
-		}
-		to = append(to, rec)
 	}
-	return to, nil
-}
-
-func (b batch) unpack() ([]byte, error) {
-	compression := b.attributes.Compression()
-	if compression == 0 {
-		return b.records, nil
-	}
-	codec := compression.Codec()
-	if codec == nil {
-		return nil, fmt.Errorf("its compression %d is not known", compression)
-	}
-	packed := codec.NewReader(bytes.NewReader(b.records))
-	defer packed.Close()
-	body := bytes.NewBuffer(make([]byte, 0, min(usualRatio*len(b.records), maxUnpacked)))
-	if _, err := body.ReadFrom(io.LimitReader(packed, maxUnpacked+1)); err != nil {
-		return nil, fmt.Errorf("unpacking (%s): %w", compression, err)
-	}
-	if body.Len() > maxUnpacked {
-		return nil, fmt.Errorf("it unpacks to more than %d bytes", maxUnpacked)
-	}
-	return body.Bytes(), nil
+	return nil
 }
 
 // reader takes values off a byte slice. After the first thing that does not fit it is bad and gives zeros.
@@ -222,6 +198,11 @@ type reader struct {
 }
 
 func (r *reader) varint() int64 {
+	if len(r.rest) > 0 && r.rest[0] < 0x80 { // most are short
+		v := r.rest[0]
+		r.rest = r.rest[1:]
+		return int64(v>>1) ^ -int64(v&1)
+	}
 	v, n := binary.Varint(r.rest)
 	if n <= 0 {
 		r.rest, r.bad = nil, true

@@ -95,7 +95,7 @@ func TestDecodeCommitted(t *testing.T) {
 			made{base: 5, last: 5, offsets: []int64{5}, attributes: tx, producer: 3}, made{base: 6, last: 6, offsets: []int64{6}, producer: 1}, made{base: 7, last: 7, offsets: []int64{7}, attributes: control, producer: 2, abort: true}), 3, []int64{5, 6}, 8},
 		"a transaction that aborts later": {response(9, []abortedTransaction{{1, 5}}, made{base: 3, last: 3, offsets: []int64{3}, attributes: tx, producer: 1}, made{base: 5, last: 5, offsets: []int64{5}, attributes: tx, producer: 1}), 3, []int64{3}, 6},
 	} {
-		records, next, err := decodeCommitted(TopicPartition{"t", 1}, one.p, one.offset)
+		records, next, err := decodeCommitted(TopicPartition{"t", 1}, one.p, one.offset, nil)
 		var got []int64
 		for _, r := range records {
 			got = append(got, r.Offset)
@@ -111,7 +111,7 @@ func TestDecodeCommitted(t *testing.T) {
 }
 
 func TestLogAppendTimeIsTheBrokers(t *testing.T) {
-	records, _, err := decodeCommitted(TopicPartition{}, response(9, nil, made{base: 1, last: 1, offsets: []int64{1}, attributes: logAppendTime}), 1)
+	records, _, err := decodeCommitted(TopicPartition{}, response(9, nil, made{base: 1, last: 1, offsets: []int64{1}, attributes: logAppendTime}), 1, nil)
 	if err != nil || !records[0].Time.Equal(time.UnixMilli(5000)) {
 		t.Fatal(records, err)
 	}
@@ -140,10 +140,56 @@ func TestDamage(t *testing.T) {
 		}, "record"},
 	} {
 		p := &fetchPartition{LastStableOffset: 9, Batches: rawBatches{append(slices.Clone(good), one.damage(second.bytes())...)}}
-		records, next, err := decodeCommitted(TopicPartition{"t", 0}, p, 1)
+		records, next, err := decodeCommitted(TopicPartition{"t", 0}, p, 1, nil)
 		var corrupt *CorruptError
 		if errors.As(err, &corrupt) != (one.says != "") || (err != nil && (corrupt.Offset != 2 || !strings.Contains(err.Error(), one.says))) || next != 2 || len(records) != 1 || records[0].Offset != 1 {
 			t.Errorf("%s: %d records, next %d, %v", name, len(records), next, err)
+		}
+	}
+}
+
+// What a reader has kept stays as it was, though the buffers that it came in, and the list of records, are used again.
+func TestWhatIsKeptIsNotWrittenOver(t *testing.T) {
+	var records []Record
+	kept := map[int64]Record{}
+	for round := range int64(50) {
+		var batches []made
+		for i := range int64(10) {
+			base := round*100 + i*10
+			batches = append(batches, made{base: base, last: base + 9, offsets: []int64{base, base + 3, base + 9}, packed: i%2 == 0})
+		}
+		p := response(1<<40, nil, batches...)
+		raw := append(buffer(), p.Batches.bytes...)
+		p.Batches.bytes = raw
+		clear(records)
+		var err error
+		if records, _, err = decodeCommitted(TopicPartition{"t", 0}, p, 0, records[:0]); err != nil || len(records) != 30 {
+			t.Fatal(len(records), err)
+		}
+		free(raw)
+		for _, r := range records {
+			kept[r.Offset] = r
+		}
+	}
+	for offset, r := range kept {
+		if r.Offset != offset || string(r.Key) != "k" || binary.BigEndian.Uint64(r.Value) != uint64(offset) || len(r.Headers) != 1 || r.Headers[0].Key != "h" {
+			t.Fatalf("%d has become %+v", offset, r)
+		}
+	}
+}
+
+// A batch that unpacks to more than is bearable is damage, not the end of the process.
+func TestABatchThatGrowsTooLarge(t *testing.T) {
+	for _, codec := range []compress.Compression{compress.Lz4, compress.Zstd, compress.Gzip, compress.Snappy} {
+		var b bytes.Buffer
+		w := codec.Codec().NewWriter(&b)
+		for range maxUnpacked>>20 + 1 {
+			_, _ = w.Write(make([]byte, 1<<20))
+		}
+		_ = w.Close()
+		out, err := unpackTo(buffer(), b.Bytes(), codec)
+		if err == nil {
+			t.Errorf("%s: %d bytes became %d", codec, b.Len(), len(out))
 		}
 	}
 }
@@ -161,7 +207,7 @@ func FuzzDecodeCommitted(f *testing.F) {
 			}
 		}
 		p := &fetchPartition{LastStableOffset: lso, AbortedTransactions: []abortedTransaction{{0, first}}, Batches: rawBatches{raw}}
-		records, next, _ := decodeCommitted(TopicPartition{"t", 0}, p, offset)
+		records, next, _ := decodeCommitted(TopicPartition{"t", 0}, p, offset, nil)
 		if next < offset {
 			t.Fatalf("next %d after %d", next, offset)
 		}

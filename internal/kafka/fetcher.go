@@ -47,6 +47,8 @@ type Fetcher struct {
 	opts   FetchOptions
 	offset int64
 	end    int64
+
+	records []Record // of the last answer, to be used again
 }
 
 // Fetcher begins at offset, or at First or End.
@@ -89,7 +91,8 @@ func (f *Fetcher) Resolve(ctx context.Context) error {
 	return nil
 }
 
-// Fetch returns the next records, or none when MaxWait went by without any. Short trouble (a restarting broker, a moved
+// Fetch returns the next records, or none when MaxWait went by without any. The slice is used again by the next Fetch; keys,
+// values and headers may be kept. Short trouble (a restarting broker, a moved
 // leader) is ridden out inside, with growing pauses; trouble of more than five seconds is returned, and
 // calling again is right. OutOfRangeError is returned at once and stays until SeekTo; CorruptError comes after several tries.
 func (f *Fetcher) Fetch(ctx context.Context) ([]Record, error) {
@@ -158,7 +161,10 @@ func (f *Fetcher) once(ctx context.Context) ([]Record, error) {
 	if p.ErrorCode != 0 {
 		return nil, kafkago.Error(p.ErrorCode)
 	}
-	records, next, err := decodeCommitted(f.tp, p, f.offset)
+	defer free(p.Batches.bytes)
+	clear(f.records) // who has kept none of them is to keep none of their bytes
+	records, next, err := decodeCommitted(f.tp, p, f.offset, f.records[:0])
+	f.records = records
 	if err != nil && len(records) == 0 {
 		return nil, err
 	}

@@ -87,6 +87,7 @@ func (q *partitionQueue) next(mu *sync.Mutex) []*pending {
 
 // send ends when each record is acknowledged, refused for good, or abandoned by its caller.
 func (q *partitionQueue) send(batch []*pending) {
+	packing := kafkago.Lz4
 	for pause := firstBackoff; ; pause = min(2*pause, longestBackoff/2) {
 		batch = slices.DeleteFunc(batch, func(o *pending) bool {
 			gone := o.ctx.Err() != nil
@@ -98,7 +99,7 @@ func (q *partitionQueue) send(batch []*pending) {
 		if len(batch) == 0 {
 			return
 		}
-		err := q.attempt(batch)
+		err := q.attempt(batch, packing)
 		switch {
 		case err == nil:
 			finish(batch, nil)
@@ -107,6 +108,9 @@ func (q *partitionQueue) send(batch []*pending) {
 			q.send(batch[:len(batch)/2])
 			q.send(batch[len(batch)/2:])
 			return
+		case tooLarge(err) && packing != kafkago.Zstd:
+			packing = kafkago.Zstd // the limit is on packed batches: what came well packed is to fit into a topic that takes as much
+			continue
 		case tooLarge(err):
 			finish(batch, &TooLargeError{q.tp.Topic, batch[0].size})
 			return
@@ -129,7 +133,7 @@ func finish(batch []*pending, err error) {
 
 // attempt sends the batch once and waits for its acknowledgement: no longer than the first of its callers to give up, so
 // that nobody's record is on its way longer than he asked for. The others are tried again.
-func (q *partitionQueue) attempt(batch []*pending) error {
+func (q *partitionQueue) attempt(batch []*pending, packing kafkago.Compression) error {
 	until := time.Now().Add(attemptTimeout)
 	for _, o := range batch {
 		if deadline, _ := o.ctx.Deadline(); deadline.Before(until) {
@@ -144,14 +148,13 @@ func (q *partitionQueue) attempt(batch []*pending) error {
 		records[i] = encode(o.record)
 		size += o.size
 	}
-	compression := kafkago.Lz4
 	if size < 1024 {
-		compression = 0 // nothing to gain
+		packing = 0 // nothing to gain
 	}
 	answer, err := q.client.api().Produce(ctx, &kafkago.ProduceRequest{
 		Topic: q.tp.Topic, Partition: q.tp.Partition,
 		RequiredAcks: kafkago.RequireAll,
-		Compression:  compression,
+		Compression:  packing,
 		Records:      kafkago.NewRecordReader(records...),
 	})
 	if err != nil {

@@ -168,6 +168,21 @@ func TestATooLargeRecordFailsAlone(t *testing.T) {
 	}
 }
 
+// A topic's limit is on packed batches: a record that fits only when it is packed well is packed well.
+func TestARecordThatIsTooLargeIsPackedBetter(t *testing.T) {
+	c := newCluster(t)
+	topic := c.topic("packed", 1, "max.message.bytes", "100000")
+	digits := make([]byte, 180_000) // no repetitions: lz4 gains nothing, an entropy coder half
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range digits {
+		digits[i] = byte('0' + random.IntN(10))
+	}
+	must(t, c.producer().Write(within(t, 10*time.Second), Record{Topic: topic, Value: digits}))
+	if got := values(t, c.client.Fetcher(TopicPartition{topic, 0}, First, FetchOptions{}), 1); got[0] != string(digits) {
+		t.Fatalf("%d bytes came back", len(got[0]))
+	}
+}
+
 func TestWriteEndsWithItsContextAndSaysWhy(t *testing.T) {
 	c := newCluster(t)
 	c.onlyFake("a broker that always refuses")

@@ -63,7 +63,10 @@ func (r *rawBatches) ReadFrom(from io.Reader) (int64, error) {
 	case size > maxResponse:
 		return 4, fmt.Errorf("kafka: a fetch response of %d bytes is larger than %d", size, maxResponse)
 	}
-	r.bytes = make([]byte, size)
+	if r.bytes = buffer(); cap(r.bytes) < int(size) {
+		r.bytes = make([]byte, size)
+	}
+	r.bytes = r.bytes[:size]
 	n, err := io.ReadFull(from, r.bytes)
 	return int64(4 + n), err
 }

@@ -73,8 +73,8 @@ func TestABacklogWaitsByItsPlaceAndDelaysNobodyElse(t *testing.T) {
 		}
 	}
 	t.Logf("%d refunds were delayed, %.1f times each: %v", len(times), float64(sum)/float64(len(times)), topics)
-	if len(times) < len(backlog)/2 {
-		t.Errorf("%d were delayed", len(times))
+	if len(times) == 0 {
+		t.Error("none was delayed")
 	}
 	w.audit()
 }
