@@ -112,13 +112,21 @@ or a given file; 3 Kafka or Redis cannot be reached; 99 a threshold was missed;
 	flags.StringVar(&r.who, "operator", "", "your `NAME` for the trail (default: REFUND_OPERATOR or the user)")
 	fatal(root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "wide", "json"}, cobra.ShellCompDirectiveNoFileComp)))
 	fatal(root.MarkPersistentFlagFilename("config", "yaml", "yml"))
-	root.AddCommand(
-		newSubmit(r), newWatch(r), newShow(r), newList(r),
-		newAudit(r), newDLQ(r), newTrail(r),
-		newHold(r), newRelease(r), newHolds(r), newWithdraw(r), newResolve(r), newRebuild(r),
-		newTopics(r), newConfig(r), newOffsets(r), newReplay(r),
-		newCallback(r), newGateway(r),
-	)
+	for _, kind := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"Refunds:", []*cobra.Command{newSubmit(r), newWatch(r), newShow(r), newList(r)}},
+		{"Repair:", []*cobra.Command{newDLQ(r), newResolve(r), newWithdraw(r), newHold(r), newRelease(r), newHolds(r), newRebuild(r), newTrail(r)}},
+		{"Proof:", []*cobra.Command{newAudit(r), newReplay(r)}},
+		{"Set-up:", []*cobra.Command{newConfig(r), newTopics(r), newOffsets(r), newGateway(r), newCallback(r)}},
+	} {
+		root.AddGroup(&cobra.Group{ID: kind.title, Title: kind.title})
+		for _, c := range kind.commands {
+			c.GroupID = kind.title
+			root.AddCommand(c)
+		}
+	}
 	return root
 }
 
