@@ -55,7 +55,7 @@ func byMerchant(events []event) map[string][]event {
 	parted := map[string][]event{}
 	for _, e := range events {
 		merchant, _ := merchantOf(e.Key)
-		parted[merchant] = append(parted[merchant], e)
+		parted[string(merchant)] = append(parted[string(merchant)], e)
 	}
 	return parted
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/refundworker/refundworker/internal/kafka"
@@ -74,7 +73,7 @@ func (c *Control) Write(ctx context.Context, k Known) error {
 }
 
 // merchantOf is the merchant of a key of the status topic: merchant/refund_no.
-func merchantOf(key []byte) (string, bool) {
-	merchant, no, ok := strings.Cut(string(key), "/")
-	return merchant, ok && merchant != "" && no != ""
+func merchantOf(key []byte) ([]byte, bool) {
+	merchant, no, ok := bytes.Cut(key, []byte("/"))
+	return merchant, ok && len(merchant) > 0 && len(no) > 0
 }

@@ -60,7 +60,7 @@ func (r *rebuild) each(record kafka.Record) error {
 	if !ok || record.Value == nil {
 		return nil
 	}
-	j := r.jobs[merchant]
+	j := r.jobs[string(merchant)]
 	if j == nil || j.why() != nil {
 		return nil
 	}
