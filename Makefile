@@ -7,7 +7,10 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The race detector needs a C compiler; without one the tests say so and run without it.
 RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-.PHONY: test test-real test-deploy chaos lint bench bench-micro tidy
+.PHONY: build test test-real test-deploy chaos lint bench bench-micro tidy
+
+build: ## the commands into bin/, without the paths of this machine in them
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
 
 test: ## everything on embedded parts; needs only Go
 	@test -n "$(RACE)" || echo "no C compiler here: the tests run without the race detector"

@@ -21,36 +21,36 @@ import (
 // Config is the whole file. Every field has the default of DESIGN.md, section 5,
 // unless it is required.
 type Config struct {
-	Kafka     Kafka      `yaml:"kafka"`
-	Redis     Redis      `yaml:"redis"`
-	Worker    Worker     `yaml:"worker"`
-	Bridge    Bridge     `yaml:"bridge"`
-	Log       Log        `yaml:"log"`
-	Tracing   Tracing    `yaml:"tracing"`
-	Merchants []Merchant `yaml:"merchants" config:"required"`
+	Kafka     Kafka      `yaml:"kafka"`                       // where requests come from and events go to
+	Redis     Redis      `yaml:"redis"`                       // where the records of refunds are
+	Worker    Worker     `yaml:"worker"`                      // the worker's own
+	Bridge    Bridge     `yaml:"bridge"`                      // notify-bridge's own
+	Log       Log        `yaml:"log"`                         // how to log
+	Tracing   Tracing    `yaml:"tracing"`                     // where traces go
+	Merchants []Merchant `yaml:"merchants" config:"required"` // at least one: requests of a merchant that is not here become dead letters
 
 	doc *document
 }
 
 // Kafka says where requests come from and events go to.
 type Kafka struct {
-	Brokers        []string      `yaml:"brokers" config:"required"` // host:port
-	Group          string        `yaml:"group"`
-	SessionTimeout time.Duration `yaml:"session_timeout"`
-	OnOutOfRange   string        `yaml:"on_out_of_range"` // alarm or earliest
-	TLS            TLS           `yaml:"tls"`
-	SASL           SASL          `yaml:"sasl"`
-	Topics         Topics        `yaml:"topics"`
-	CreateTopics   CreateTopics  `yaml:"create_topics"`
+	Brokers        []string      `yaml:"brokers" config:"required"` // host:port of one or more brokers
+	Group          string        `yaml:"group"`                     // consumer group of the workers
+	SessionTimeout time.Duration `yaml:"session_timeout"`           // a worker without a sign of life for so long loses its partitions; at most worker.claim_lease
+	OnOutOfRange   string        `yaml:"on_out_of_range"`           // when messages were deleted before they were read: alarm (stop there) or earliest (go on)
+	TLS            TLS           `yaml:"tls"`                       // TLS to the brokers
+	SASL           SASL          `yaml:"sasl"`                      // the user at the brokers
+	Topics         Topics        `yaml:"topics"`                    // names of the topics
+	CreateTopics   CreateTopics  `yaml:"create_topics"`             // create what is missing at a start
 }
 
 // TLS of a connection. Files are absolute: they were resolved against the
 // configuration's folder. CAFile empty means the system's roots.
 type TLS struct {
-	Enabled  bool   `yaml:"enabled"`
-	CAFile   string `yaml:"ca_file"`
-	CertFile string `yaml:"cert_file"`
-	KeyFile  string `yaml:"key_file"`
+	Enabled  bool   `yaml:"enabled"`   // connect by TLS, 1.2 at least
+	CAFile   string `yaml:"ca_file"`   // PEM of the authorities that are trusted; empty: the system's
+	CertFile string `yaml:"cert_file"` // PEM of the client certificate, for mutual TLS; with key_file
+	KeyFile  string `yaml:"key_file"`  // PEM of its key, not encrypted
 
 	authorities *x509.CertPool
 	certificate *tls.Certificate
@@ -61,69 +61,69 @@ type TLS struct {
 // SASL is the brokers' user; Mechanism is empty, PLAIN, SCRAM-SHA-256 or
 // SCRAM-SHA-512.
 type SASL struct {
-	Mechanism string `yaml:"mechanism"`
-	Username  string `yaml:"username"`
-	Password  string `yaml:"password"`
+	Mechanism string `yaml:"mechanism"` // empty (no SASL), PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512
+	Username  string `yaml:"username"`  // needed with a mechanism
+	Password  string `yaml:"password"`  // for example "${KAFKA_PASSWORD}" or "${file:/run/secrets/kafka}"
 }
 
 // Topics are the topics' names.
 type Topics struct {
-	Requests    string `yaml:"requests"`
-	Status      string `yaml:"status"`
-	DeadLetters string `yaml:"dead_letters"`
-	DelayPrefix string `yaml:"delay_prefix"`
-	Control     string `yaml:"control"`
-	Audit       string `yaml:"audit"`
+	Requests    string `yaml:"requests"`     // requests of refunds
+	Status      string `yaml:"status"`       // status events; compacted: the journal from which Redis is rebuilt
+	DeadLetters string `yaml:"dead_letters"` // what is no valid request
+	DelayPrefix string `yaml:"delay_prefix"` // of the delay topics; one of worker.delays follows
+	Control     string `yaml:"control"`      // holds, and the merchants' names; compacted
+	Audit       string `yaml:"audit"`        // what operators did
 }
 
 // CreateTopics lets the worker create topics that are missing.
 type CreateTopics struct {
-	Enabled     bool `yaml:"enabled"`
-	Partitions  int  `yaml:"partitions"`
-	Replication int  `yaml:"replication"`
+	Enabled     bool `yaml:"enabled"`     // create them, with the settings that this system needs
+	Partitions  int  `yaml:"partitions"`  // of requests and status
+	Replication int  `yaml:"replication"` // of all
 }
 
 // Redis says where the records are.
 type Redis struct {
-	Addrs         []string      `yaml:"addrs" config:"required"` // host:port; several mean a cluster
-	Username      string        `yaml:"username"`
-	Password      string        `yaml:"password"`
-	TLS           TLS           `yaml:"tls"`
-	KeyPrefix     string        `yaml:"key_prefix"`
-	Retention     time.Duration `yaml:"retention"` // of a final refund's record
-	FailoverGrace time.Duration `yaml:"failover_grace"`
+	Addrs         []string      `yaml:"addrs" config:"required"` // host:port; several are a cluster
+	Username      string        `yaml:"username"`                // ACL user; empty: the default user
+	Password      string        `yaml:"password"`                // for example "${file:/run/secrets/redis}"
+	TLS           TLS           `yaml:"tls"`                     // TLS to Redis
+	KeyPrefix     string        `yaml:"key_prefix"`              // of every key
+	Retention     time.Duration `yaml:"retention"`               // how long a final refund is remembered; at least 8760h, as long as any gateway refunds a payment
+	FailoverGrace time.Duration `yaml:"failover_grace"`          // with replicas: the longest time that a cut-off primary accepts writes (min-replicas-max-lag)
 }
 
 // Worker is cmd/worker's own.
 type Worker struct {
-	Admin        string          `yaml:"admin"` // host:port of /metrics, /healthz, /readyz
-	MaxInFlight  int             `yaml:"max_in_flight"`
-	DrainTimeout time.Duration   `yaml:"drain_timeout"`
-	ClaimLease   time.Duration   `yaml:"claim_lease"`
-	ReviewAfter  time.Duration   `yaml:"review_after"`
-	Delays       []time.Duration `yaml:"delays"` // ascending, whole seconds
+	Admin        string          `yaml:"admin"`         // host:port of /metrics, /healthz and /readyz
+	MaxInFlight  int             `yaml:"max_in_flight"` // refunds at work at the same time
+	DrainTimeout time.Duration   `yaml:"drain_timeout"` // how long a stop or a rebalance waits for work under way; at least each merchant's timeout
+	ClaimLease   time.Duration   `yaml:"claim_lease"`   // a refund is one worker's for so long: at least session_timeout, more than a timeout and half a session_timeout
+	ReviewAfter  time.Duration   `yaml:"review_after"`  // an open refund becomes REVIEW after so long: a person should look
+	Delays       []time.Duration `yaml:"delays"`        // one delay topic each, ascending, whole seconds; empty a topic before its delay is removed
 }
 
 // Bridge is cmd/notify-bridge's own.
 type Bridge struct {
-	Admin          string        `yaml:"admin"`
-	Listen         string        `yaml:"listen"`
-	MaxBody        Size          `yaml:"max_body"`
-	Timeout        time.Duration `yaml:"timeout"`
-	MaxConcurrent  int           `yaml:"max_concurrent"`
-	MaxPerMerchant int           `yaml:"max_per_merchant"`
+	Admin          string        `yaml:"admin"`            // host:port of /metrics, /healthz and /readyz
+	Listen         string        `yaml:"listen"`           // host:port of POST /v1/callbacks/{merchant}; the host may be left out
+	MaxBody        Size          `yaml:"max_body"`         // of a callback
+	Timeout        time.Duration `yaml:"timeout"`          // for all that must be durable before a callback is acknowledged
+	MaxConcurrent  int           `yaml:"max_concurrent"`   // callbacks under way
+	MaxPerMerchant int           `yaml:"max_per_merchant"` // verified callbacks of one merchant under way
 }
 
 // Log is how to log: level trace, debug, info, warn or error, format json or
 // console.
 type Log struct {
-	Level  string `yaml:"level"`
-	Format string `yaml:"format"`
+	Level  string `yaml:"level"`  // trace, debug, info, warn or error
+	Format string `yaml:"format"` // json (one object a line) or console (for people)
 }
 
 // Tracing is where spans go (OTLP); empty: nowhere.
 type Tracing struct {
-	Endpoint string `yaml:"endpoint"`
+	Endpoint string `yaml:"endpoint"` // OTLP over HTTP: a URL such as http://127.0.0.1:4318, or host:port for http; empty: off
 }
 
 func defaults() *Config {

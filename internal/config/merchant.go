@@ -16,23 +16,23 @@ import (
 // Merchant is one entry of merchants: what all providers have in common, and the
 // provider's own block, which Account hands on.
 type Merchant struct {
-	Name               string        `yaml:"name" config:"required"`
-	Provider           string        `yaml:"provider" config:"required"`
-	BaseURL            string        `yaml:"base_url" config:"required"` // no slash at its end
-	AllowHTTP          bool          `yaml:"allow_http"`
-	Proxy              string        `yaml:"proxy"`
-	CurrencyCode       string        `yaml:"currency" config:"required"`
-	CurrencyExponent   *int          `yaml:"currency_exponent"` // nil: the standard's
-	Test               bool          `yaml:"test"`              // load tests may send to it
-	Timeout            time.Duration `yaml:"timeout"`
-	Concurrency        int           `yaml:"concurrency"` // per worker
-	MaxWait            time.Duration `yaml:"max_wait"`
-	Rate               int           `yaml:"rate"`       // calls a second over all workers
-	ErrorRate          int           `yaml:"error_rate"` // calls a second that end in errors, per worker
-	Breaker            Breaker       `yaml:"breaker"`
-	MaxRefundsPerOrder int           `yaml:"max_refunds_per_order"`
-	OrderInterval      time.Duration `yaml:"order_interval"`
-	ResendAfter        time.Duration `yaml:"resend_after"`
+	Name               string        `yaml:"name" config:"required"`     // what requests call it and callbacks have in their path: 1-64 of letters, digits, point, underscore and dash
+	Provider           string        `yaml:"provider" config:"required"` // its gateway: eftpay or bluepay
+	BaseURL            string        `yaml:"base_url" config:"required"` // the gateway's address, https; http to loopback, or with allow_http
+	AllowHTTP          bool          `yaml:"allow_http"`                 // let base_url be http to another machine
+	Proxy              string        `yaml:"proxy"`                      // http://, https:// or socks5:// address; the environment's proxy is never used
+	CurrencyCode       string        `yaml:"currency" config:"required"` // of the account, as ISO 4217 has it
+	CurrencyExponent   *int          `yaml:"currency_exponent"`          // where the gateway counts with other decimals than the standard; 0 to 4
+	Test               bool          `yaml:"test"`                       // load tests may send to it
+	Timeout            time.Duration `yaml:"timeout"`                    // of one call; not longer than worker.drain_timeout
+	Concurrency        int           `yaml:"concurrency"`                // calls at the same time, per worker
+	MaxWait            time.Duration `yaml:"max_wait"`                   // for a slot among them; longer waits are parked in a delay topic
+	Rate               int           `yaml:"rate"`                       // calls a second, queries too, over all workers; burst: one second's worth
+	ErrorRate          int           `yaml:"error_rate"`                 // calls a second that end in errors, per worker
+	Breaker            Breaker       `yaml:"breaker"`                    // when to stop calling a gateway that is down
+	MaxRefundsPerOrder int           `yaml:"max_refunds_per_order"`      // reserved and succeeded together
+	OrderInterval      time.Duration `yaml:"order_interval"`             // between two refunds of one order; WeChat asks for 1m
+	ResendAfter        time.Duration `yaml:"resend_after"`               // how long after its end a call may still take effect at the gateway
 
 	Currency refund.Currency `yaml:"-"` // of CurrencyCode, with the standard's decimals
 
@@ -46,10 +46,10 @@ type Merchant struct {
 // Breaker is when a merchant's calls stop: once at least MinCalls ended within
 // Window and FailureRatio of them were outages, for OpenFor.
 type Breaker struct {
-	Window       time.Duration `yaml:"window"`
-	MinCalls     int           `yaml:"min_calls"`
-	FailureRatio float64       `yaml:"failure_ratio"`
-	OpenFor      time.Duration `yaml:"open_for"`
+	Window       time.Duration `yaml:"window"`        // in which calls are counted
+	MinCalls     int           `yaml:"min_calls"`     // fewer calls in the window say nothing
+	FailureRatio float64       `yaml:"failure_ratio"` // of outages to calls, above 0 and at most 1
+	OpenFor      time.Duration `yaml:"open_for"`      // before the gateway is probed
 }
 
 func (m *Merchant) preset() {

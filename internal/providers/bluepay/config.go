@@ -12,13 +12,13 @@ import (
 
 // settings is the merchant's bluepay block (DESIGN.md, section 5).
 type settings struct {
-	AppID                string   `yaml:"app_id"`
-	PrivateKeyFile       string   `yaml:"private_key_file"`
-	GatewayPublicKeyFile string   `yaml:"gateway_public_key_file"`
-	VerifyKeyFiles       []string `yaml:"verify_key_files"`
-	CallbackURL          string   `yaml:"callback_url"`
-	TimestampUnit        string   `yaml:"timestamp_unit"`
-	TimeZone             string   `yaml:"time_zone"`
+	AppID                string   `yaml:"app_id"`                  // as BluePay gave it
+	PrivateKeyFile       string   `yaml:"private_key_file"`        // ours: PEM or bare Base64
+	GatewayPublicKeyFile string   `yaml:"gateway_public_key_file"` // BluePay's
+	VerifyKeyFiles       []string `yaml:"verify_key_files"`        // further ones of BluePay's, while keys are changed
+	CallbackURL          string   `yaml:"callback_url"`            // of the bridge; empty: refunds are only asked about
+	TimestampUnit        string   `yaml:"timestamp_unit"`          // seconds or milliseconds
+	TimeZone             string   `yaml:"time_zone"`               // of the times that BluePay writes without one
 }
 
 // defaults: the vendor's sample has seconds where a table of the same page says

@@ -13,15 +13,15 @@ import (
 
 // settings is the eftpay block of a merchant (DESIGN.md, section 5).
 type settings struct {
-	UserConfirmKey string            `yaml:"user_confirm_key"`
-	Secret         string            `yaml:"secret"`
-	VerifySecrets  []string          `yaml:"verify_secrets"`
-	SignEmpty      string            `yaml:"sign_empty"`
-	CallbackReply  string            `yaml:"callback_reply"`
-	NotifyURL      string            `yaml:"notify_url"`
-	Query          string            `yaml:"query"`
-	NotFoundCodes  []string          `yaml:"not_found_codes"`
-	Services       map[string]string `yaml:"services"`
+	UserConfirmKey string            `yaml:"user_confirm_key"` // as eftPay gave it: 1 to 12 letters or digits
+	Secret         string            `yaml:"secret"`           // signs what is sent, verifies what comes in
+	VerifySecrets  []string          `yaml:"verify_secrets"`   // further ones that verify what comes in, while secrets are changed
+	SignEmpty      string            `yaml:"sign_empty"`       // empty fields are left out of the signature (drop) or not (keep)
+	CallbackReply  string            `yaml:"callback_reply"`   // what acknowledges a callback: json (signed) or word
+	NotifyURL      string            `yaml:"notify_url"`       // of the bridge, for refunds of flow apply; empty: they are only asked about
+	Query          string            `yaml:"query"`            // jsapi or unified: the page by which refunds are asked about
+	NotFoundCodes  []string          `yaml:"not_found_codes"`  // return_status of signed answers that prove that eftPay has no such refund; without any, a refund of unknown outcome is never sent again
+	Services       map[string]string `yaml:"services"`         // other service names, by METHOD.FLOW, for example WeChat.refund
 }
 
 // The words that sign_empty, callback_reply and query take.
