@@ -63,6 +63,10 @@ func TestMemory(t *testing.T) {
 	t.Logf("a record of %d bytes: %q", len(value), value)
 	t.Logf("an order's: %q", client.Get(t.Context(), store.OrderKey(merchant, order)).Val())
 	t.Logf("MEMORY USAGE of a finished refund %d bytes (with a traceparent %d), of its order %d", records[0]*2/sample, records[1]*2/sample, orders/sample)
+	if _, err := dedupe.New(client, dedupe.Options{Prefix: "refund"}).Claim(t.Context(), claimFor("20190101009999", "rrn_1686280009999")); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("of one that is open: %d bytes", usage(t, client, store.RecordKey(merchant, "20190101009999")))
 	t.Logf("by INFO a finished refund takes %.0f bytes with its order and all that Redis keeps beside: %.0f MB a million", counted, counted)
 	if counted >= 500 {
 		t.Errorf("%.0f bytes for a finished refund with its order, want less than 500", counted)
