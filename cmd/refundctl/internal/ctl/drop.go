@@ -58,7 +58,7 @@ func (r *run) drop(ctx context.Context, l letterFilter, reason string, yes bool)
 		fmt.Fprintf(r.Err, "%s would be dropped; --yes does it\n", count(len(letters), "dead letter", "dead letters"))
 		return nil
 	}
-	task, err := r.begin(ctx, s, entry{What: whatDrop, Why: reason, Merchant: l.merchant, Detail: fmt.Sprintf("%d letters", len(letters))})
+	task, err := r.begin(ctx, s, entry{What: whatDrop, Why: reason, Merchant: l.merchant, Detail: count(len(letters), "letter", "letters")})
 	if err != nil {
 		return err
 	}

@@ -92,5 +92,5 @@ func TestOffsets(t *testing.T) {
 	w.run(t, "trail").want(t, ExitDone).says(t, `"what":"offsets set"`)
 	w.run(t, "offsets", "set", "--topic", "refund.status", "--to", "end", "--reason", "x").want(t, ExitUsage).says(t, "the workers read")
 
-	up(t).run(t, "offsets", "set", "--topic", "refund.requests", "--to", "beginning", "--reason", "x", "--yes").want(t, ExitWrong).says(t, "the group has members")
+	up(t).run(t, "offsets", "set", "--topic", "refund.requests", "--to", "beginning", "--reason", "x", "--yes").want(t, ExitWrong).says(t, "has members: stop all workers first")
 }

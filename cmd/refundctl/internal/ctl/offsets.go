@@ -2,6 +2,7 @@ package ctl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -229,6 +230,9 @@ func (r *run) offsetsSet(ctx context.Context, m moving) error {
 	bounded, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	err = s.Kafka.SetCommitted(bounded, s.Config.Kafka.Group, m.topic, offsets)
+	if errors.Is(err, kafka.ErrMembers) {
+		err = wrong("nothing was moved: group %s has members: stop all workers first, and wait for kafka.session_timeout (%s)", s.Config.Kafka.Group, s.Config.Kafka.SessionTimeout)
+	}
 	if written := task.end(ctx, err, "%d partitions", len(offsets)); err == nil {
 		err = written
 	}

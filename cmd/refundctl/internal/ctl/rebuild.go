@@ -90,7 +90,7 @@ func (r *run) awaitEpoch(ctx context.Context, s *system, merchant string, before
 		if err == nil && epoch > before {
 			return epoch, nil
 		}
-		progress.Show("merchant %s is closed for %s: %v", merchant, age(r.Now().Sub(began)), err)
+		progress.Show("merchant %s is closed for %s, until a worker has rebuilt it", merchant, age(r.Now().Sub(began)))
 		select {
 		case <-bounded.Done():
 			if ctx.Err() != nil {

@@ -119,7 +119,7 @@ func (r *run) redriveAll(ctx context.Context, s *system, d redriving, chosen []p
 	if err != nil {
 		return err
 	}
-	task, err := r.begin(ctx, s, entry{What: whatRedrive, Why: d.reason, Merchant: d.merchant, Detail: fmt.Sprintf("%d letters", len(chosen))})
+	task, err := r.begin(ctx, s, entry{What: whatRedrive, Why: d.reason, Merchant: d.merchant, Detail: count(len(chosen), "letter", "letters")})
 	if err != nil {
 		return err
 	}

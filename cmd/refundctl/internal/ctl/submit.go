@@ -183,7 +183,7 @@ func (r *run) send(ctx context.Context, sys *system, s submission, rows []*row) 
 }
 
 func submitEntry(s submission, ready []*row) entry {
-	e := entry{What: "submit", Detail: fmt.Sprintf("%d refunds of %s", len(ready), s.file)}
+	e := entry{What: "submit", Detail: count(len(ready), "refund", "refunds") + " of " + s.file}
 	if s.file == "" && len(ready) == 1 {
 		key := ready[0].request.Key
 		e.Merchant, e.RefundNo, e.Detail = key.Merchant, key.RefundNo, amountOf(ready[0].request.Amount)

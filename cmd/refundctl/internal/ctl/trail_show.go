@@ -57,24 +57,30 @@ func (r *run) trail(ctx context.Context, t trailing) error {
 		return err
 	}
 	defer s.close()
+	if !t.follow {
+		var rows []entry
+		err := s.eachEntry(ctx, from, func(e entry) error {
+			if t.wants(e) {
+				rows = append(rows, e)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		r.none(len(rows), "nothing is on the trail%s", t.filtered())
+		return out.NewRows(r.Out, r.format, r.entryColumns()).All(rows)
+	}
 	columns := r.entryColumns()
 	for i, width := range []int{23, 12, 12, 14, 6, 24} {
 		columns[i].Width = width
 	}
-	rows, shown := out.NewRows(r.Out, r.format, columns), 0
+	rows := out.NewRows(r.Out, r.format, columns)
 	show := func(e entry) error {
 		if !t.wants(e) {
 			return nil
 		}
-		shown++
 		return rows.Row(e)
-	}
-	if !t.follow {
-		err := s.eachEntry(ctx, from, show)
-		if err == nil {
-			r.none(shown, "nothing is on the trail%s", t.filtered())
-		}
-		return err
 	}
 	err = s.Kafka.Tail(ctx, s.Topics.Audit, from, func(record kafka.Record) error {
 		if e, ok := entryOf(record); ok {
