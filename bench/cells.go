@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -45,6 +46,10 @@ var (
 // cells are all kinds of work.
 func (o options) cells() []cell {
 	pair, all := []string{"floor", "worker"}, []string{"floor", "worker", "naive", "watermill"}
+	measureLarge := window
+	if o.drain {
+		measureLarge = drain
+	}
 	var cells []cell
 	add := func(c cell) {
 		c.merchants, c.partitions = orElse(c.merchants, merchants), orElse(c.partitions, partitions)
@@ -73,7 +78,7 @@ func (o options) cells() []cell {
 	add(cell{name: "backlog-10k", title: "gateway of 20ms, a backlog of 10 k", contenders: pair, refunds: 10_000, delay: 20 * time.Millisecond, measure: drain,
 		goals: []goal{small}})
 	add(cell{name: "backlog-large", title: fmt.Sprintf("gateway of 20ms, a backlog of %d k", o.large/1000), contenders: pair, refunds: o.large,
-		delay: 20 * time.Millisecond, measure: window,
+		delay: 20 * time.Millisecond, measure: measureLarge,
 		goals: []goal{{who: "worker", what: "CPU beside that at 10 k", of: cpu, cell: "backlog-10k", most: 1.1}, small}})
 	add(cell{name: "merchants-many", title: fmt.Sprintf("gateway of 20ms, %d merchants", o.merchants), contenders: pair, merchants: o.merchants, delay: 20 * time.Millisecond, measure: window,
 		goals: []goal{{who: "worker", what: "CPU beside that at 20 merchants", of: cpu, cell: "gateway-20ms", most: 1.2}, small}})
@@ -110,13 +115,11 @@ func (o options) chosen() (chosen []cell) {
 		if o.only != "" && !slices.ContainsFunc(strings.Split(o.only, ","), func(p string) bool { return strings.HasPrefix(c.name, p) }) {
 			continue
 		}
+		if slices.Contains(c.contenders, "worker") {
+			c.contenders = append(slices.Clone(c.contenders), slices.Sorted(maps.Keys(o.also))...)
+		}
 		if o.contenders != "" {
-			c.contenders = slices.DeleteFunc(c.contenders, func(name string) bool { return !slices.Contains(strings.Split(o.contenders, ","), name) })
-			for _, extra := range strings.Split(o.contenders, ",") {
-				if !slices.Contains(c.contenders, extra) && extra == "profiled" {
-					c.contenders = append(c.contenders, extra)
-				}
-			}
+			c.contenders = slices.DeleteFunc(slices.Clone(c.contenders), func(name string) bool { return !slices.Contains(strings.Split(o.contenders, ","), name) })
 		}
 		if len(c.contenders) > 0 {
 			chosen = append(chosen, c)
@@ -135,7 +138,11 @@ func window(ctx context.Context, r *runner, c cell, contender string) (lab.Measu
 		return lab.Measure{}, err
 	}
 	defer s.End()
-	return s.Window(ctx, warmFor(r.o.warm, c.delay), r.o.window)
+	m, err := s.Window(ctx, warmFor(r.o.warm, c.delay), r.o.window)
+	if err == nil && contender == "profiled" {
+		err = r.keepProfiles(s, c)
+	}
+	return m, err
 }
 
 // drain measures a contender from the first refund to the last.

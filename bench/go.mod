@@ -8,6 +8,7 @@ require (
 	github.com/IBM/sarama v1.43.3
 	github.com/ThreeDotsLabs/watermill v1.5.1
 	github.com/ThreeDotsLabs/watermill-kafka/v3 v3.0.6
+	github.com/google/pprof v0.0.0-20261016150608-1facf8f91b50
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/redis/rueidis v1.0.79
 	github.com/refundworker/refundworker v0.0.0-00010101000000-000000000000

@@ -12,6 +12,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -29,21 +30,22 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // options are the flags.
 type options struct {
-	kafka            string
-	brokers          int
-	rounds           int
-	warm, window     time.Duration
-	most             int
-	samples          int
-	large, merchants int
-	only             string
-	contenders       string
-	out, dir         string
-	list             bool
+	kafka                string
+	brokers              int
+	rounds               int
+	warm, window         time.Duration
+	most                 int
+	samples              int
+	large, merchants     int
+	only                 string
+	contenders           string
+	out, dir             string
+	also                 map[string]string
+	list, profile, drain bool
 }
 
 func run(args []string, out, errs io.Writer) int {
-	var o options
+	o := options{also: map[string]string{}}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(errs)
 	flags.StringVar(&o.kafka, "kafka", realparts.KafkaVersion, "version of Apache Kafka")
@@ -59,9 +61,22 @@ func run(args []string, out, errs io.Writer) int {
 	flags.StringVar(&o.contenders, "contenders", "", "contenders to run, separated by commas")
 	flags.StringVar(&o.out, "out", "", "folder for table.md, table.json and table.svg")
 	flags.StringVar(&o.dir, "dir", "", "keep data and logs in a folder of this one (default: a temporary one, removed at the end)")
+	flags.BoolVar(&o.profile, "profile", false, "profile the worker too, as contender profiled; profiles and flame graphs are left in -out")
+	flags.Func("also", "NAME=PATH: another build of the worker, measured beside it; repeatable", func(arg string) error {
+		name, path, ok := strings.Cut(arg, "=")
+		if !ok {
+			return errors.New("it is of the form NAME=PATH")
+		}
+		o.also[name] = path
+		return nil
+	})
+	flags.BoolVar(&o.drain, "drain", false, "drain the large backlog to its end, in place of a window of it")
 	flags.BoolVar(&o.list, "list", false, "list the cells")
 	if err := flags.Parse(args); err != nil {
 		return 2
+	}
+	if o.profile {
+		o.also["profiled"] = "" // built with the others
 	}
 	if o.list {
 		for _, c := range o.cells() {
@@ -92,7 +107,7 @@ func (o options) bench(ctx context.Context, out, errs io.Writer) error {
 		defer os.RemoveAll(dir)
 	}
 	began := time.Now()
-	l, err := lab.Start(ctx, dir, lab.Options{KafkaVersion: o.kafka, Brokers: o.brokers})
+	l, err := lab.Start(ctx, dir, lab.Options{KafkaVersion: o.kafka, Brokers: o.brokers, Also: o.also})
 	if err != nil {
 		return err
 	}

@@ -4,11 +4,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
+	"github.com/refundworker/refundworker/bench/internal/flame"
 	"github.com/refundworker/refundworker/bench/internal/lab"
 )
 
@@ -79,6 +83,35 @@ func (r *runner) backlog(ctx context.Context, c cell) (*lab.Backlog, error) {
 		r.backlogs[name] = b
 	}
 	return b, err
+}
+
+// keepProfiles copies a run's profiles into -out and draws its CPU profile.
+func (r *runner) keepProfiles(s *lab.Scene, c cell) error {
+	if r.o.out == "" {
+		return nil
+	}
+	if err := os.MkdirAll(r.o.out, 0o755); err != nil {
+		return err
+	}
+	for _, name := range []string{"profile", "allocs", "heap", "mutex", "block", "goroutine", "trace"} {
+		text, err := os.ReadFile(s.Profile(name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(r.o.out, c.name+"."+name), text, 0o644)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	from, err := os.Open(s.Profile("profile"))
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	svg, err := os.Create(filepath.Join(r.o.out, c.name+".flame.svg"))
+	if err != nil {
+		return err
+	}
+	return errors.Join(flame.Draw(svg, from, "CPU of the worker: "+c.title), svg.Close())
 }
 
 // forget drops a backlog that nobody needs any more.

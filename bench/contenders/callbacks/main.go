@@ -34,7 +34,7 @@ func run(ctx context.Context, s contender.Settings) error {
 		return err
 	}
 	defer redis.Close()
-	client, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers...), kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerLinger(0),
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers...), kgo.RequiredAcks(kgo.AllISRAcks()), kgo.DisableIdempotentWrite(), kgo.MaxProduceRequestsInflightPerBroker(1), kgo.ProducerLinger(0),
 		kgo.ProducerBatchCompression(kgo.Lz4Compression()), kgo.DefaultProduceTopic(s.Status))
 	if err != nil {
 		return err

@@ -60,7 +60,7 @@ func run(ctx context.Context, s contender.Settings) error {
 		kgo.SessionTimeout(time.Duration(s.Session)*time.Millisecond),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.FetchMaxPartitionBytes(256<<10), kgo.FetchMaxWait(500*time.Millisecond),
-		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerLinger(0), kgo.ProducerBatchCompression(kgo.Lz4Compression()),
+		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.DisableIdempotentWrite(), kgo.MaxProduceRequestsInflightPerBroker(1), kgo.ProducerLinger(0), kgo.ProducerBatchCompression(kgo.Lz4Compression()),
 		kgo.DefaultProduceTopic(s.Status),
 	)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -51,24 +52,19 @@ func (s *Scene) KillNine(ctx context.Context) (Measure, error) {
 }
 
 const (
-	quietFor    = 20 * time.Second // longer than any session timeout, lease and delay of these runs
-	settleBound = 3 * time.Minute
+	quietOnceTaken = 8 * time.Second  // longer than any lease and delay of these runs
+	quietFor       = 40 * time.Second // longer than any session timeout too
+	settleBound    = 3 * time.Minute
 )
 
 // settled waits until all refunds have a final event, or nothing has moved for long.
 func (s *Scene) settled(ctx context.Context) error {
 	bound := time.Now().Add(settleBound)
 	last, since := int64(-1), time.Now()
-	for time.Since(since) < quietFor {
-		if time.Now().After(bound) {
-			return fmt.Errorf("%s still publishes after %s: see %s", s.o.Contender, settleBound, s.Contender.Log)
-		}
+	for {
 		told, err := s.told(ctx)
-		if err != nil {
+		if err != nil || len(told) == s.o.Backlog.Refunds {
 			return err
-		}
-		if len(told) == s.o.Backlog.Refunds {
-			return nil
 		}
 		n, err := s.lab.ends(ctx, s.prefix+"status")
 		if err != nil {
@@ -77,11 +73,35 @@ func (s *Scene) settled(ctx context.Context) error {
 		if n != last {
 			last, since = n, time.Now()
 		}
+		taken, err := s.taken(ctx)
+		if err != nil {
+			return err
+		}
+		if quiet := time.Since(since); quiet > quietFor || taken && quiet > quietOnceTaken {
+			return nil
+		}
+		if time.Now().After(bound) {
+			return fmt.Errorf("%s still publishes after %s: see %s", s.o.Contender, settleBound, s.Contender.Log)
+		}
 		if err := sleep(ctx, 500*time.Millisecond); err != nil {
 			return err
 		}
 	}
-	return nil
+}
+
+// taken tells whether the group has committed all requests.
+func (s *Scene) taken(ctx context.Context) (bool, error) {
+	committed, err := s.lab.admin.FetchOffsets(ctx, s.prefix+"group")
+	if err != nil {
+		return false, err
+	}
+	var sum int64
+	committed.Each(func(o kadm.OffsetResponse) {
+		if o.Topic == s.o.Backlog.Topic {
+			sum += max(0, o.At)
+		}
+	})
+	return sum == int64(s.o.Backlog.Refunds), nil
 }
 
 // told reads the status topic: which refunds have a final event.

@@ -33,6 +33,7 @@ type Lab struct {
 	admin   *kadm.Client
 	store   rueidis.Client
 	ports   []int
+	also    map[string]string
 	runs    int
 	closers []func()
 }
@@ -51,6 +52,7 @@ const (
 type Options struct {
 	KafkaVersion string
 	Brokers      int
+	Also         map[string]string // further builds of the product: name and binary
 }
 
 // Start builds the binaries and starts the parts in dir.
@@ -58,7 +60,7 @@ func Start(ctx context.Context, dir string, o Options) (*Lab, error) {
 	if missing := realparts.Missing("java", "mvn", "redis-server", "redis-cli"); missing != "" {
 		return nil, errors.New(missing)
 	}
-	l := &Lab{Dir: dir}
+	l := &Lab{Dir: dir, also: o.Also}
 	if err := l.start(ctx, o); err != nil {
 		l.Stop()
 		return nil, err
@@ -133,9 +135,6 @@ func (l *Lab) build(ctx context.Context) error {
 }
 
 func (l *Lab) at(port int) string { return fmt.Sprintf("127.0.0.1:%d", l.ports[port]) }
-
-// binary is the path of a binary.
-func (l *Lab) binary(name string) string { return filepath.Join(l.Dir, "bin", name) }
 
 // wipe makes Redis empty, its append-only file too.
 func (l *Lab) wipe(ctx context.Context) error {

@@ -13,13 +13,14 @@ import (
 )
 
 // profile saves what the profiled worker does in the window, for go tool pprof and
-// go tool trace: into the lab's folder, named after the run.
+// go tool trace.
 func (s *Scene) profile(ctx context.Context, window time.Duration) error {
 	seconds := int(window.Seconds())
 	for _, p := range []struct{ name, query string }{
-		{"profile", fmt.Sprintf("seconds=%d", max(1, seconds-3))},
-		{"allocs", "seconds=1"},
-		{"heap", ""}, {"goroutine", ""}, {"mutex", ""}, {"block", ""},
+		{"profile", fmt.Sprintf("seconds=%d", max(1, seconds-4))},
+		{"allocs", ""},
+		{"heap", ""}, {"goroutine", ""},
+		{"watch", "seconds=2"}, {"mutex", ""}, {"block", ""},
 		{"trace", "seconds=1"},
 	} {
 		if err := s.save(ctx, p.name, p.query); err != nil {
@@ -27,6 +28,12 @@ func (s *Scene) profile(ctx context.Context, window time.Duration) error {
 		}
 	}
 	return nil
+}
+
+// Profile is the name of one of the profiles that were saved, such as profile (CPU)
+// or allocs.
+func (s *Scene) Profile(name string) string {
+	return filepath.Join(s.lab.Dir, s.prefix+s.o.Contender+"."+name)
 }
 
 func (s *Scene) save(ctx context.Context, name, query string) error {
@@ -42,7 +49,7 @@ func (s *Scene) save(ctx context.Context, name, query string) error {
 	if answer.StatusCode != http.StatusOK {
 		return fmt.Errorf("the profile %s: %s", name, answer.Status)
 	}
-	file, err := os.Create(filepath.Join(s.lab.Dir, s.prefix+s.o.Contender+"."+name))
+	file, err := os.Create(s.Profile(name))
 	if err != nil {
 		return err
 	}

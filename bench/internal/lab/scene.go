@@ -33,7 +33,7 @@ type Scene struct {
 
 // SceneOptions say who works on what.
 type SceneOptions struct {
-	Contender string // a binary: worker, floor, naive, watermill, notify-bridge, callbacks, profiled
+	Contender string // a binary: floor, naive, watermill, callbacks; all others are the product, or builds of it
 	Backlog   *Backlog
 	Delay     time.Duration // of the gateway
 	InFlight  int
@@ -42,7 +42,11 @@ type SceneOptions struct {
 
 // product tells whether the contender reads the product's configuration.
 func (o SceneOptions) product() bool {
-	return o.Contender == "worker" || o.Contender == "notify-bridge" || o.Contender == "profiled"
+	switch o.Contender {
+	case "floor", "naive", "watermill", "callbacks":
+		return false
+	}
+	return true
 }
 
 const readyTime = 2 * time.Minute
@@ -128,8 +132,12 @@ func (s *Scene) End() {
 func (s *Scene) file(name string) string { return filepath.Join(s.lab.Dir, s.prefix+name) }
 
 func (l *Lab) process(name, binary string, args ...string) (*realparts.Process, error) {
+	path := l.also[binary]
+	if path == "" {
+		path = filepath.Join(l.Dir, "bin", binary)
+	}
 	return realparts.StartProcess(l.Dir, name, func() *exec.Cmd {
-		cmd := exec.Command(l.binary(binary), args...)
+		cmd := exec.Command(path, args...)
 		cmd.Env = append(os.Environ(), "PPROF="+l.at(portProfile)) // of the profiled contender
 		return cmd
 	}, nil, 0)
