@@ -25,6 +25,7 @@ type house struct {
 	t       *testing.T
 	system  *sandbox.System
 	file    string
+	at      map[string]string // addresses of its own
 	cfg     *config.Config
 	client  *app.Client
 	log     *noted
@@ -32,6 +33,7 @@ type house struct {
 
 	mu     sync.Mutex
 	status map[string]string // by refund_no: of its newest event
+	heads  map[string]string // and its headers
 	dead   []string          // reasons
 }
 
@@ -42,6 +44,7 @@ const houseYAML = `kafka:
   topics: {requests: own.requests, status: own.status, dead_letters: own.dlq, delay_prefix: own.delay., control: own.control, audit: own.audit}
   create_topics: {enabled: true, partitions: 4, replication: 1}
 redis: {addrs: [REDIS], key_prefix: own, failover_grace: 1s}
+bridge: {admin: ATBRIDGE, listen: CALLBACKS, timeout: 1s}
 worker: {admin: ADMIN, drain_timeout: 2s, claim_lease: 15s, delays: [1s, 2s, 1h]}
 MORE
 merchants:
@@ -55,12 +58,12 @@ const houseMerchant = `  - name: NAME
     resend_after: 25s
     rate: RATE
     concurrency: 8
-    eftpay: {user_confirm_key: NAME, secret: "${file:NAME.secret}"}
+    eftpay: {user_confirm_key: NAME, secret: "${file:NAME.secret}", notify_url: "http://CALLBACKS/v1/callbacks/NAME"}
 `
 
 const another = "S0007777"
 
-func newHouse(t *testing.T) *house {
+func newHouse(t *testing.T, options ...app.Option) *house {
 	t.Helper()
 	system, err := sandbox.Start(t.Context(), sandbox.Options{Merchants: []string{another}})
 	if err != nil {
@@ -71,11 +74,12 @@ func newHouse(t *testing.T) *house {
 			t.Error(err)
 		}
 	})
-	h := &house{t: t, system: system, file: filepath.Join(t.TempDir(), "own.yaml"), log: &noted{}, hangups: make(chan os.Signal, 1), status: map[string]string{}}
+	h := &house{t: t, system: system, file: filepath.Join(t.TempDir(), "own.yaml"), log: &noted{}, hangups: make(chan os.Signal, 1), status: map[string]string{}, heads: map[string]string{}}
 	h.secret(sandbox.EftPayMerchant, "sandbox-secret")
 	h.secret(another, "sandbox-secret")
 	admin := freeAddress(t)
-	h.write(map[string]string{"ADMIN": admin}, sandbox.EftPayMerchant)
+	h.at = map[string]string{"ADMIN": admin, "ATBRIDGE": freeAddress(t), "CALLBACKS": freeAddress(t)}
+	h.write(nil, sandbox.EftPayMerchant)
 	if h.cfg, err = app.Load(h.file); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +90,7 @@ func newHouse(t *testing.T) *house {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- app.Worker(ctx, h.cfg, app.Logger(config.Log{Level: "info"}, h.log), app.ReloadOn(h.hangups))
+		ended <- app.Worker(ctx, h.cfg, app.Logger(config.Log{Level: "info"}, h.log), append(options, app.ReloadOn(h.hangups))...)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -119,7 +123,17 @@ func (h *house) event(e statuslog.Entry) error {
 	_, no, _ := strings.Cut(string(e.Key), "/")
 	_, rest, _ := strings.Cut(string(e.Value), `"status":"`)
 	h.status[no], _, _ = strings.Cut(rest, `"`)
+	h.heads[no] = ""
+	for _, header := range e.Headers {
+		h.heads[no] += fmt.Sprintf("%s: %s\n", header.Key, header.Value)
+	}
 	return nil
+}
+
+func (h *house) headers(no string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.heads[no]
 }
 
 func (h *house) letter(d consumer.DeadLetter, _ kafka.Record) error {
@@ -157,11 +171,10 @@ func (h *house) write(changes map[string]string, merchants ...string) {
 		"KAFKA": h.system.Kafka, "REDIS": h.system.Redis, "GATEWAYS": h.system.GatewayURL, "PREFIX": h.system.Gateways.Prefix(),
 		"GROUP": "own", "MORE": "", "RATE": "100",
 	}
-	if h.cfg != nil {
-		values["ADMIN"] = h.cfg.Worker.Admin
-	}
-	for name, value := range changes {
-		values[name] = value
+	for _, more := range []map[string]string{h.at, changes} {
+		for name, value := range more {
+			values[name] = value
+		}
 	}
 	text := houseYAML
 	for _, m := range merchants {
