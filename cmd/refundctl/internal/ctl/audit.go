@@ -42,8 +42,8 @@ With --since and --until the requests of that time are judged; statuses are read
 whole, as an order's total may rest on old ones.
 
 It takes --memory and no more: refunds that do not fit are looked at in parts, which
-lie in files until then, some 350 MB a million refunds. 256 MB are enough for 60
-million refunds.
+lie in files until then, some 350 MB a million refunds. 256 MB are enough for fifty
+million refunds of two status events each.
 
 Books: --ledger takes JSON lines as gateway-sim's /ledger has them, from a file or
 an address, and holds them for complete: SUCCEEDED without a payment is a breach.
