@@ -115,6 +115,80 @@ func TestTheLargestRequestFitsTheDelayTopicsAndTheDeadLetters(t *testing.T) {
 	}
 }
 
+// A dead letter of each reason is the message as another client published it, null and empty told apart, headers doubled
+// and in their order, with the nine headers added.
+func TestADeadLetterOfEachReasonIsTheMessage(t *testing.T) {
+	b := newBroker(t)
+	upstream := b.upstream()
+	messages := map[Reason]*kgo.Record{}
+	forms := []kgo.Record{
+		{Key: []byte("k\x00\xff"), Value: []byte{0xff, 0, 1}, Headers: []kgo.RecordHeader{{Key: "a", Value: []byte{1}}, {Key: "a", Value: nil}, {Key: "", Value: []byte{}}}},
+		{Key: nil, Value: []byte{}},
+		{Key: []byte{}, Value: nil, Headers: []kgo.RecordHeader{{Key: "ce_id", Value: []byte("1")}}},
+	}
+	for i, reason := range reasons {
+		r := forms[i%len(forms)]
+		messages[reason] = &r
+		if err := upstream.ProduceSync(t.Context(), &r).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	written := make(chan Reason, len(reasons))
+	cfg := b.config()
+	cfg.Metrics.DeadLetter = func(r Reason) { written <- r }
+	stop := b.run(cfg, func(d Delivery) (string, Work) {
+		return "", func(context.Context) Verdict {
+			for reason, m := range messages {
+				switch {
+				case m.Partition != int32(d.Partition) || m.Offset != d.Offset:
+				case reason == ReasonInternal:
+					panic("boom")
+				default:
+					return Dead(reason, errors.New("bad"))
+				}
+			}
+			return Done()
+		}
+	})
+	for range reasons {
+		<-written
+	}
+	stop()
+	client := b.upstream(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{b.topics.DeadLetters: {0: kgo.NewOffset().AtStart()}}))
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	same := func(a, b []byte) bool { return (a == nil) == (b == nil) && bytes.Equal(a, b) }
+	for n := 0; n < len(reasons); {
+		fetches := client.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			t.Fatal(err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			n++
+			var reason Reason
+			for _, h := range r.Headers {
+				if h.Key == "dlq-reason" {
+					reason = Reason(h.Value)
+				}
+			}
+			m := messages[reason]
+			if m == nil || !same(r.Key, m.Key) || !same(r.Value, m.Value) || len(r.Headers) != len(m.Headers)+len(dlqHeaderNames) {
+				t.Errorf("%s: %q %q %v of %+v", reason, r.Key, r.Value, r.Headers, m)
+				return
+			}
+			for i, h := range m.Headers {
+				if got := r.Headers[i]; got.Key != h.Key || !same(got.Value, h.Value) {
+					t.Errorf("%s: header %d is %q %q, was %q %q", reason, i, got.Key, got.Value, h.Key, h.Value)
+				}
+			}
+			delete(messages, reason)
+		})
+	}
+	if len(messages) > 0 {
+		t.Errorf("no dead letter of %v", messages)
+	}
+}
+
 // Thousands that are due within a few seconds, beside a load of requests: none is handed out early, none a second late.
 func TestDelaysAreExactUnderLoad(t *testing.T) {
 	b := newBroker(t)

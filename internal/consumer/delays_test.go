@@ -39,6 +39,32 @@ func TestFit(t *testing.T) {
 	}
 }
 
+// How often a message goes through the delay topics until its time, with the delays of production: not once each ten
+// seconds, but a few times at each step of the ladder, however long it waits.
+func TestALongWaitIsAFewDelays(t *testing.T) {
+	delays, err := NewDelays(10*time.Second, time.Minute, 5*time.Minute, 10*time.Minute, 30*time.Minute, time.Hour, 6*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const inPlace = 5 * time.Second // max_wait
+	passes := func(wait time.Duration) (n int) {
+		for ; wait >= inPlace; n++ {
+			wait -= delays.Fit(wait)
+		}
+		return n
+	}
+	for longest, most := range map[time.Duration]int{time.Minute: 6, 5 * time.Minute: 10, 400 * time.Second: 10, time.Hour: 14, 6 * time.Hour: 19, 24 * time.Hour: 22} {
+		worst, sum, n := 0, 0, 0
+		for wait := inPlace; wait < longest; wait += time.Second {
+			worst, sum, n = max(worst, passes(wait)), sum+passes(wait), n+1
+		}
+		t.Logf("waits up to %s: at most %d times, %.1f on average", longest, worst, float64(sum)/float64(n))
+		if worst > most {
+			t.Errorf("a wait below %s takes %d delays", longest, worst)
+		}
+	}
+}
+
 func TestDelayerFromOutside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got kafka.Record

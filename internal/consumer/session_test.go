@@ -442,6 +442,43 @@ func TestAStopInterruptsTheWaitForADelay(t *testing.T) {
 	})
 }
 
+// Who goes and comes again, and another process after it, knows the time of a message that waits: it is the message's own.
+func TestADueTimeSurvivesRestarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var came time.Duration
+		handler := byValue(func(_ context.Context, d Delivery) Verdict {
+			if d.Topic == "requests" {
+				return Later(time.Minute, CauseRetry, 0)
+			}
+			came = time.Since(start)
+			return Done()
+		})
+		w := newWorld(t, handler)
+		w.put("requests", 0, value("x"))
+		stop := w.start()
+		pass(time.Second)
+		stop()
+		delayed := w.writes()[0]
+		for range 4 { // each a new process, ten seconds apart and as long away
+			w = newWorld(t, handler)
+			w.put("delay.1m", 0, delayed)
+			stop = w.start()
+			pass(7 * time.Second)
+			stop()
+			pass(3 * time.Second)
+		}
+		w = newWorld(t, handler)
+		w.put("delay.1m", 0, delayed)
+		stop = w.start()
+		pass(time.Minute)
+		stop()
+		if came != time.Minute {
+			t.Errorf("it came after %s", came)
+		}
+	})
+}
+
 func TestDrainWaitsForWhatRunsAndDropsWhatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(d Delivery) (string, Work) {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/pbkdf2"
 	"crypto/rand"
+	"crypto/sha512"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -15,6 +17,9 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	kgoplain "github.com/twmb/franz-go/pkg/sasl/plain"
 )
 
 // Reading, writing and the group each have their own way to connect: all must know TLS and each SASL mechanism.
@@ -64,6 +69,62 @@ func TestTLSAndSASL(t *testing.T) {
 		t.Logf("%s: %v", name, err)
 	}
 }
+
+// The user is not known, or its password is not right yet: nothing ends, everything says why, and all goes on by itself
+// once an operator has put it right.
+func TestAUserThatComesLater(t *testing.T) {
+	fake, err := kfake.NewCluster(kfake.Ports(0), kfake.NumBrokers(1), kfake.EnableSASL(), kfake.GroupMinSessionTimeout(100*time.Millisecond), kfake.Superuser("PLAIN", "admin", "secret"))
+	must(t, err)
+	t.Cleanup(fake.Close)
+	admin := &cluster{t: t, fake: fake, brokers: fake.ListenAddrs(), suffix: "later"}
+	admin.client, err = Open(Config{Brokers: admin.brokers, SASL: SASL{"PLAIN", "admin", "secret"}})
+	must(t, err)
+	t.Cleanup(func() { admin.client.Close() })
+	topic := admin.topic("later", 1)
+	fill(t, admin, topic, "v")
+
+	client, err := Open(Config{Brokers: admin.brokers, SASL: SASL{"SCRAM-SHA-512", "worker", "password"}})
+	must(t, err)
+	defer client.Close()
+	ctx := within(t, 30*time.Second)
+	refused, joined := make(chan error, 100), make(chan struct{})
+	g, err := client.Group(GroupConfig{ID: "later", Topics: []string{topic}, SessionTimeout: time.Second, DrainTimeout: time.Second, OnError: func(err error) {
+		select {
+		case refused <- err:
+		default:
+		}
+	}})
+	must(t, err)
+	joining, leave := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- g.Run(joining, func(context.Context, *Generation) error { close(joined); leave(); return nil })
+	}()
+	f := client.Fetcher(TopicPartition{topic, 0}, First, FetchOptions{MaxWait: 50 * time.Millisecond})
+	for what, err := range map[string]error{"joining": <-refused, "reading": second(f.Fetch(ctx))} {
+		if err == nil || !strings.Contains(err.Error(), "sasl") || strings.Contains(err.Error(), "\"password\"") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+
+	salted, err := pbkdf2.Key(sha512.New, "password", []byte("salt"), 4096, sha512.Size)
+	must(t, err)
+	req := kmsg.NewPtrAlterUserSCRAMCredentialsRequest()
+	user := kmsg.NewAlterUserSCRAMCredentialsRequestUpsertion()
+	user.Name, user.Mechanism, user.Iterations, user.Salt, user.SaltedPassword = "worker", 2, 4096, []byte("salt"), salted
+	req.Upsertions = append(req.Upsertions, user)
+	res, err := req.RequestWith(ctx, admin.kgo(kgo.SASL(kgoplain.Auth{User: "admin", Pass: "secret"}.AsMechanism())))
+	if err != nil || res.Results[0].ErrorCode != 0 {
+		t.Fatal(err, res)
+	}
+	<-joined
+	must(t, <-ended)
+	if got := values(t, f, 1); got[0] != "v" {
+		t.Errorf("read %q", got)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
 
 func certificate(t *testing.T) (*tls.Config, *x509.CertPool) {
 	t.Helper()

@@ -25,7 +25,7 @@ type gateway struct {
 }
 
 func newGateway(t testing.TB) *gateway {
-	g := &gateway{}
+	g := &gateway{inner: http.HandlerFunc(fails)} // until the simulator is there
 	g.server = httptest.NewServer(http.HandlerFunc(g.answer))
 	g.addr = g.server.Listener.Addr().String()
 	t.Cleanup(func() { g.vanish() })

@@ -7,6 +7,7 @@ package scenario
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -162,6 +163,23 @@ func (w *world) publish(merchant, batch string, n int) []refund.Key {
 	return keys
 }
 
+// write publishes a message as it is.
+func (w *world) write(value string, headers ...kafka.Header) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	w.must(w.client.Publish(ctx, []byte("key"), []byte(value), headers...))
+}
+
+var errSeen = errors.New("seen")
+
+func ignoring(one, err error) error {
+	if errors.Is(err, one) {
+		return nil
+	}
+	return err
+}
+
 // await waits until all of these have ended, and answers when each did.
 func (w *world) await(keys []refund.Key, within time.Duration) []time.Time {
 	w.t.Helper()
@@ -186,7 +204,7 @@ func (w *world) await(keys []refund.Key, within time.Duration) []time.Time {
 	}
 }
 
-// all checks that each of these succeeded, and that there is no dead letter.
+// succeeded checks that each of these succeeded, and that there is no dead letter.
 func (w *world) succeeded(keys []refund.Key) {
 	w.t.Helper()
 	w.mu.Lock()
