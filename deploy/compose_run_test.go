@@ -33,6 +33,8 @@ type composed struct {
 	here     *strings.Replacer
 	running  map[string]*realparts.Process
 	promHost string
+	brokers  []string
+	redis    string
 }
 
 // What the containers would run takes refunds to their end, by answers and by
@@ -62,6 +64,9 @@ func TestComposeAsProcesses(t *testing.T) {
 	}
 	c.monitored()
 	c.restart("worker")
+	if !testing.Short() {
+		c.drill()
+	}
 	c.refundctl("submit", "--wait", "--wait-for=60s", "--merchant=S0003469", "--refund-no=R3", "--order-no=O2", "--amount=1", "--order-amount=2", "--method=Alipay", "--wallet=ALIPAYHK")
 	audit := c.refundctl("audit", "--ledger", "http://gateway-sim:9480/ledger", "-o", "table")
 	if !strings.Contains(audit, "all promises kept") {
@@ -99,6 +104,7 @@ func (c *composed) startParts() {
 	redis, err := realparts.StartRedis(c.dir, "redis", c.project.Services["redis"].Command[1:]...)
 	c.must(err)
 	c.t.Cleanup(redis.Kill)
+	c.brokers, c.redis = kafka.Brokers, redis.Addr
 
 	ports, err := realparts.Ports(5)
 	c.must(err)
@@ -184,12 +190,15 @@ func (c *composed) start(name string) {
 			c.t.Fatalf("%s needs %s first", name, other)
 		}
 	}
-	process, err := realparts.StartProcess(c.dir, name, func() *exec.Cmd { return c.command(name, s.Entrypoint...) }, func() bool {
-		return c.command(name, s.HealthCheck.Test[1:]...).Run() == nil
-	}, time.Duration(*s.HealthCheck.Interval)*time.Duration(*s.HealthCheck.Retries))
+	process, err := realparts.StartProcess(c.dir, name, func() *exec.Cmd { return c.command(name, s.Entrypoint...) }, c.healthy(name), time.Duration(*s.HealthCheck.Interval)*time.Duration(*s.HealthCheck.Retries))
 	c.must(err)
 	c.running[name] = process
 	c.t.Cleanup(process.Kill)
+}
+
+// healthy asks a service's own health check.
+func (c *composed) healthy(name string) func() bool {
+	return func() bool { return c.command(name, c.project.Services[name].HealthCheck.Test[1:]...).Run() == nil }
 }
 
 // stop is what docker does: SIGTERM, and its time.
