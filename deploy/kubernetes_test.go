@@ -124,6 +124,9 @@ func TestDeployments(t *testing.T) {
 				t.Errorf("no service account %s", pod.ServiceAccountName)
 			}
 			binary(t, container.Command[0])
+			if v := pod.Volumes[1].Secret; v == nil || v.SecretName != name || !slices.Contains(container.Env, core.EnvVar{Name: "REFUND_PRINCIPAL", Value: name}) {
+				t.Error("worker and bridge are principals of their own")
+			}
 			labels := d.Spec.Template.Labels["app.kubernetes.io/name"]
 			if b := budgets[name]; labels != name || d.Spec.Selector.MatchLabels["app.kubernetes.io/name"] != name ||
 				b == nil || b.Spec.Selector.MatchLabels["app.kubernetes.io/name"] != name {
@@ -202,6 +205,7 @@ func TestConfigurationOfTheManifests(t *testing.T) {
 	}
 	command := exec.Command("go", "run", "./cmd/refundctl", "config", "check", filepath.Join(dir, "refundworker.yaml"))
 	command.Dir = root
+	command.Env = append(os.Environ(), "REFUND_PRINCIPAL=refund-worker")
 	if out, err := command.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
