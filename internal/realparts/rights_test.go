@@ -5,6 +5,8 @@ package realparts_test
 import (
 	"bytes"
 	"context"
+	"crypto/pbkdf2"
+	"crypto/sha512"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -14,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -41,6 +44,7 @@ type estate struct {
 	sim     *gatewaysim.Sim
 	gateway string
 	ports   []int
+	hangups []chan os.Signal
 	log     lockedText
 }
 
@@ -91,6 +95,7 @@ func (e *estate) startRedis() {
 			acl.WriteString(strings.ReplaceAll(line, ">secret", ">"+secretOf+strings.Fields(line)[1]))
 		}
 	}
+	acl.WriteString("user admin on >" + secretOf + "admin ~* +@all\n")
 	must(e.t, os.WriteFile(e.file("users.acl"), []byte(acl.String()), 0o600))
 	e.redisAt = fmt.Sprintf("127.0.0.1:%d", e.ports[0])
 	e.redis, err = realparts.StartRedis(e.dir, "redis-tls", "--tls-port", fmt.Sprint(e.ports[0]), "--tls-cert-file", e.file("redis.crt"),
@@ -195,14 +200,15 @@ func (e *estate) link(principal string) string {
 	if e.mutual {
 		return fmt.Sprintf("tls: {enabled: true, ca_file: ca.crt, cert_file: %s.crt, key_file: %s.key}", principal, principal)
 	}
-	return fmt.Sprintf("tls: {enabled: true, ca_file: ca.crt}, sasl: {mechanism: SCRAM-SHA-512, username: %s, password: %s}", principal, secretOf+principal)
+	return fmt.Sprintf("tls: {enabled: true, ca_file: ca.crt}, sasl: {mechanism: SCRAM-SHA-512, username: %s, password: \"${file:%s.secret}\"}", principal, principal)
 }
 
 // configure writes a principal's configuration.
 func (e *estate) configure(principal string) string {
 	file := e.file(principal + ".yaml")
+	must(e.t, os.WriteFile(e.file(principal+".secret"), []byte(secretOf+principal), 0o600))
 	must(e.t, os.WriteFile(file, []byte(fmt.Sprintf(`kafka: {brokers: [%q], session_timeout: 6s, %s}
-redis: {addrs: [%q], username: %s, password: %s, failover_grace: 0s, tls: {enabled: true, ca_file: ca.crt, cert_file: %s.crt, key_file: %s.key}}
+redis: {addrs: [%q], username: %s, password: "${file:%s.secret}", failover_grace: 0s, tls: {enabled: true, ca_file: ca.crt, cert_file: %s.crt, key_file: %s.key}}
 worker: {admin: "127.0.0.1:%d", delays: [1s, 2s, 1h], drain_timeout: 2s, claim_lease: 8s}
 bridge: {admin: "127.0.0.1:%d", listen: "127.0.0.1:%d", timeout: 2s}
 merchants:
@@ -212,7 +218,7 @@ merchants:
     currency: HKD
     timeout: 1s
     eftpay: {user_confirm_key: shop, secret: eftpay-secret, notify_url: "http://127.0.0.1:%d/v1/callbacks/shop"}
-`, e.cluster.Brokers[0], e.link(principal), e.redisAt, principal, secretOf+principal, principal, principal, e.ports[2], e.ports[3], e.ports[4], e.gateway, e.ports[4])), 0o600))
+`, e.cluster.Brokers[0], e.link(principal), e.redisAt, principal, principal, principal, principal, e.ports[2], e.ports[3], e.ports[4], e.gateway, e.ports[4])), 0o600))
 	return file
 }
 
@@ -238,8 +244,11 @@ func (e *estate) run(d app.Daemon, principal string) {
 	cfg, err := app.Load(e.configure(principal))
 	must(e.t, err)
 	ctx, cancel := context.WithCancel(e.t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- d.Run(ctx, cfg, app.Logger(config.Log{Level: "info"}, &e.log)) }()
+	ended, hangups := make(chan error, 1), make(chan os.Signal, 1)
+	e.hangups = append(e.hangups, hangups)
+	go func() {
+		ended <- d.Run(ctx, cfg, app.Logger(config.Log{Level: "info"}, &e.log), app.ReloadOn(hangups))
+	}()
 	e.t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -324,6 +333,9 @@ func TestEverybodyWithJustHisRights(t *testing.T) {
 			}
 			e.refundctl()
 			e.forbidden()
+			if !mutual {
+				e.rotate(subscriber)
+			}
 		})
 	}
 }
@@ -409,23 +421,68 @@ func (e *estate) forbidden() {
 			t.Errorf("%s: the error shows a password: %v", what, err)
 		}
 	}
-	redis := func(user string, command ...string) string {
-		args := append([]string{"-p", fmt.Sprint(e.ports[0]), "--tls", "--cacert", e.file("ca.crt"), "--cert", e.file("worker.crt"), "--key", e.file("worker.key"),
-			"--user", user, "--no-auth-warning", "-a", secretOf + user}, command...)
-		out, _ := exec.CommandContext(within(t, 10*time.Second), "redis-cli", args...).CombinedOutput()
-		return string(out)
-	}
-	if pong := redis("worker", "ping"); !strings.HasPrefix(pong, "PONG") {
+	if pong := e.redisCLI("worker", "ping"); !strings.HasPrefix(pong, "PONG") {
 		t.Fatalf("redis-cli: %s", pong)
 	}
 	for _, user := range []string{"worker", "bridge", "reader", "operator"} {
 		for _, command := range [][]string{{"flushall"}, {"keys", "*"}, {"config", "set", "maxmemory", "1"}, {"get", "others:key"}, {"shutdown"}, {"acl", "list"}} {
-			if out := redis(user, command...); !strings.Contains(out, "NOPERM") {
+			if out := e.redisCLI(user, command...); !strings.Contains(out, "NOPERM") {
 				t.Errorf("%s may %v: %s", user, command, out)
 			}
 		}
 	}
-	if out := redis("reader", "set", "refund:x", "1"); !strings.Contains(out, "NOPERM") {
+	if out := e.redisCLI("reader", "set", "refund:x", "1"); !strings.Contains(out, "NOPERM") {
 		t.Errorf("the reader may write: %s", out)
 	}
+}
+
+// redisCLI runs a command as a user.
+func (e *estate) redisCLI(user string, command ...string) string {
+	args := append([]string{"-p", fmt.Sprint(e.ports[0]), "--tls", "--cacert", e.file("ca.crt"), "--cert", e.file("worker.crt"), "--key", e.file("worker.key"),
+		"--user", user, "--no-auth-warning", "-a", secretOf + user}, command...)
+	out, _ := exec.CommandContext(within(e.t, 10*time.Second), "redis-cli", args...).CombinedOutput()
+	return string(out)
+}
+
+// rotate gives worker and bridge new passwords at Kafka and Redis, tells them by
+// SIGHUP, and breaks all their connections: they go on.
+func (e *estate) rotate(subscriber *kafka.Client) {
+	t := e.t
+	t.Helper()
+	request := kmsg.NewPtrAlterUserSCRAMCredentialsRequest()
+	for _, principal := range []string{"worker", "bridge"} {
+		password := "a new secret of " + principal
+		salted, err := pbkdf2.Key(sha512.New, password, []byte("salt of "+principal), 4096, sha512.Size)
+		must(t, err)
+		one := kmsg.NewAlterUserSCRAMCredentialsRequestUpsertion()
+		one.Name, one.Mechanism, one.Iterations, one.Salt, one.SaltedPassword = principal, 2, 4096, []byte("salt of "+principal), salted
+		request.Upsertions = append(request.Upsertions, one)
+		if out := e.redisCLI("admin", "acl", "setuser", principal, "resetpass", ">"+password); !strings.HasPrefix(out, "OK") {
+			t.Fatalf("redis: %s", out)
+		}
+		must(t, os.WriteFile(e.file(principal+".secret"), []byte(password+"\n"), 0o600))
+	}
+	admin, err := kgo.NewClient(kgo.SeedBrokers(e.cluster.Inside...))
+	must(t, err)
+	defer admin.Close()
+	answer, err := request.RequestWith(within(t, 20*time.Second), admin)
+	must(t, err)
+	for _, r := range answer.Results {
+		if r.ErrorCode != 0 {
+			t.Fatalf("changing the password of %s: %d", r.User, r.ErrorCode)
+		}
+	}
+	for _, hangups := range e.hangups {
+		hangups <- syscall.SIGHUP
+	}
+	const taken = `"changed":["kafka.sasl.password","redis.password"]`
+	eventuallyIs(t, "the new passwords to be taken", func() bool { return strings.Count(e.log.String(), taken) == 2 })
+	for _, principal := range []string{"worker", "bridge"} {
+		e.redisCLI("admin", "client", "kill", "user", principal)
+	}
+	e.cluster.Nodes[0].Kill()
+	must(t, e.cluster.Nodes[0].Start())
+	must(t, e.cluster.AwaitBroker(0))
+	e.publish("R5", `,"flow":"apply"`) // worker and bridge have their part in it
+	eventuallyIs(t, "a refund after the change", func() bool { return e.statuses(subscriber)["shop/R5"] == "SUCCEEDED" })
 }
