@@ -8,8 +8,8 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 
-	"github.com/refundworker/refundworker/internal/config"
 	"github.com/refundworker/refundworker/internal/dedupe"
+	"github.com/refundworker/refundworker/internal/providers"
 	"github.com/refundworker/refundworker/internal/refund"
 )
 
@@ -20,9 +20,9 @@ func TestReadinessSaysWhatIsWrongWithRedis(t *testing.T) {
 	client := dedupe.Dial(dedupe.Address{Addrs: []string{server.Addr()}, Timeout: time.Second})
 	defer client.Close()
 	c := &core{
-		cfg:   &config.Config{Merchants: []config.Merchant{{Name: "S1"}, {Name: "S2"}}},
 		store: dedupe.New(client, dedupe.Options{Prefix: "refund", Retention: time.Hour}),
 	}
+	c.merchants.put(providers.Accounts{"S1": {}, "S2": {}}, nil)
 	check := c.checks()[1]
 	if err := check.Ready(t.Context()); check.Name != "redis" || err != nil {
 		t.Fatalf("%s: %v", check.Name, err)
