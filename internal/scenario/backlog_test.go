@@ -12,7 +12,11 @@ import (
 // median of some rounds, each the median of twenty refunds published at once.
 func (w *world) others(merchant, name string, rounds int) time.Duration {
 	w.t.Helper()
-	var medians []time.Duration
+	return median(w.rounds(merchant, name, rounds))
+}
+
+func (w *world) rounds(merchant, name string, rounds int) (medians []time.Duration) {
+	w.t.Helper()
 	for round := range rounds {
 		began := time.Now()
 		var took []time.Duration
@@ -21,7 +25,7 @@ func (w *world) others(merchant, name string, rounds int) time.Duration {
 		}
 		medians = append(medians, median(took))
 	}
-	return median(medians)
+	return medians
 }
 
 // undisturbed fails where others took much longer than alone. The exact ratio is
