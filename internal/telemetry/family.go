@@ -112,7 +112,7 @@ func (f family) fits(values []string) []string {
 }
 
 // most series that are made before anything happened.
-const most = 64
+const most = 200
 
 // closed are all combinations of the labels' values, where they are known (of
 // labels from the configuration by name) and few: such series begin at 0, so that

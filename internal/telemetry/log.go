@@ -12,19 +12,32 @@ import (
 
 // Fields are the names of log fields, each with one meaning everywhere.
 var Fields = map[string]string{
-	"process": "worker or notify-bridge", "refund_no": "of the refund", "merchant": "of the refund", "provider": "its gateway",
-	"attempt": "refund calls begun for it", "sequence": "of its event", "status": "of the refund, as subscribers see it", "source": "who brought the news",
-	"correction": "a final status that its gateway took back", "code": "error.code of the event: the gateway's or one of ours",
-	"provider_status": "the gateway's own word", "words": "the gateway's, or ours, for people", "kind": "of a call: refund or query", "class": "of its outcome",
-	"topic": "of a message", "partition": "of a message", "offset": "of a message", "group": "of consumers", "partitions": "assigned to this worker",
-	"reason": "of a dead letter", "cause": "why it is one", "verdict": "of a delivery", "tries": "of a message that made the handler panic", "stack": "where it did",
-	"waits": "what works under way wait for", "outcome": "of a callback", "answer": "HTTP status of a callback's answer", "owed": "a query was left for the refund",
-	"took": "milliseconds", "step": "at Kafka or Redis that failed", "left_out": "lines of this step that were not written since the last one",
-	"from": "state of a breaker before", "to": "and after", "held": "the merchant's refund calls", "why": "in words",
-	"merchants": "how many, or which", "read": "records of a scan", "of": "records that it has", "restored": "refunds", "open": "refunds that are not final",
-	"new": "the merchant was never served before", "epoch": "of a merchant", "quiet": "milliseconds in which nothing is claimed", "listen": "address",
-	"clock": "whose", "ahead": "milliseconds that it is ahead of ours", "changed": "keys of the configuration", "added": "merchants",
-	"level": "", "time": "", "message": "", "error": "in words",
+	"process": "worker or notify-bridge",
+
+	"refund_no": "the refund's number", "merchant": "the refund's merchant", "provider": "the merchant's gateway",
+	"attempt": "refund calls begun for the refund", "sequence": "the event's", "status": "the refund's, as subscribers see it",
+	"source": "who brought the news: worker, callback, query, operator", "correction": "a final status that its gateway took back",
+	"code": "error.code of the event or the outcome: the gateway's or one of ours", "provider_status": "the gateway's own word",
+	"words": "the gateway's, or ours, for people", "kind": "of a gateway call: refund or query", "class": "the class of a call's outcome",
+
+	"topic": "where the message lies", "partition": "where the message lies", "offset": "where the message lies", "group": "of consumers",
+	"partitions": "how many this worker was assigned", "reason": "why a message is a dead letter, by its closed set", "cause": "the same in words",
+	"tries": "how often a message made the handler panic", "stack": "where the handler panicked", "waits": "what works under way wait for",
+
+	"outcome": "what became of a callback", "answer": "HTTP status of a callback's answer", "owed": "a query was left for the refund",
+	"took": "milliseconds", "listen": "address",
+
+	"step": "what failed at Kafka or Redis", "left_out": "lines of this step that were not written since the last one",
+	"from": "the breaker's state before", "to": "the breaker's state now", "held": "whether the merchant's refund calls are held", "why": "in words",
+
+	"merchants": "how many, or which", "read": "records that a rebuild has read", "of": "records that a rebuild has to read", "restored": "refunds brought back",
+	"open": "refunds brought back that are not final", "new": "the merchant was never served before", "epoch": "the merchant's",
+	"quiet": "milliseconds in which nothing is claimed",
+
+	"clock": "whose clock is off: kafka, redis, gateway", "ahead": "milliseconds that it is ahead of ours",
+	"changed": "keys or merchants of the configuration", "added": "merchants",
+
+	"level": "debug to error", "time": "RFC 3339", "message": "what happened", "error": "in words",
 }
 
 // names of our own things: a number of these is shown whole, or nobody finds it.
