@@ -141,15 +141,7 @@ func asWire(r refund.Request) wire.Request {
 func (s *Scene) prepareRefunds(ctx context.Context) error {
 	client := redis.NewClient(&redis.Options{Addr: s.lab.Redis.Addr, PoolSize: callers})
 	defer client.Close()
-	store := dedupe.New(client, dedupe.Options{Prefix: "refund", Retention: 9600 * time.Hour})
-	for i := range s.o.Backlog.Merchants {
-		if !s.o.product() {
-			break
-		}
-		if _, err := store.Begin(ctx, MerchantName(i), 0); err != nil {
-			return err
-		}
-	}
+	store := storeOf(client)
 	var work errgroup.Group
 	for from := range callers {
 		work.Go(func() error {
@@ -171,6 +163,27 @@ func (s *Scene) prepareRefunds(ctx context.Context) error {
 				}
 			}
 			return nil
+		})
+	}
+	return work.Wait()
+}
+
+func storeOf(client redis.UniversalClient) *dedupe.Store {
+	return dedupe.New(client, dedupe.Options{Prefix: "refund", Retention: 9600 * time.Hour})
+}
+
+// openMerchants does what the product does once for each new merchant, so that no
+// window has a part of it.
+func (s *Scene) openMerchants(ctx context.Context) error {
+	client := redis.NewClient(&redis.Options{Addr: s.lab.Redis.Addr, PoolSize: callers})
+	defer client.Close()
+	store := storeOf(client)
+	var work errgroup.Group
+	work.SetLimit(callers)
+	for i := range s.o.Backlog.Merchants {
+		work.Go(func() error {
+			_, err := store.Begin(ctx, MerchantName(i), 0)
+			return err
 		})
 	}
 	return work.Wait()

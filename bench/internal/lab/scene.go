@@ -69,6 +69,11 @@ func (s *Scene) open(ctx context.Context) error {
 	if err := s.lab.wipe(ctx); err != nil {
 		return err
 	}
+	if s.o.product() {
+		if err := s.openMerchants(ctx); err != nil {
+			return err
+		}
+	}
 	compacted := map[string]string{"cleanup.policy": "compact", "min.compaction.lag.ms": week}
 	if err := s.lab.createTopic(ctx, s.prefix+"status", s.o.Backlog.Partitions, compacted); err != nil {
 		return err
