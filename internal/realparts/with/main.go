@@ -21,6 +21,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -141,6 +142,12 @@ func (p *parts) start(o options) error {
 		}
 		p.onStop(func() { _ = os.RemoveAll(temporary) })
 		dir = temporary
+		// What the command leaves behind when it is killed goes with the rest.
+		tmp := filepath.Join(temporary, "tmp")
+		if err := os.Mkdir(tmp, 0o700); err != nil {
+			return err
+		}
+		p.tell("TMPDIR", tmp)
 	}
 	if o.brokers > 0 {
 		kafka, err := realparts.StartKafka(dir, realparts.KafkaOptions{Version: o.version, Brokers: o.brokers})
