@@ -64,25 +64,6 @@ func TestTroubleIsUnavailable(t *testing.T) {
 	}
 }
 
-// TestOOMInsideAScript: a real server that is full refuses the step as a whole.
-func TestOOMInsideAScript(t *testing.T) {
-	server := startOwn(t)
-	store := dedupe.New(dial(t, server.addr), dedupe.Options{Prefix: "refund", Retention: time.Hour})
-	if _, err := store.Begin(t.Context(), "M", 0); err != nil {
-		t.Fatal(err)
-	}
-	rec := finished(t, store, "M", "r1", "o1")
-	server.set("maxmemory", "1")
-	_, err := store.Published(t.Context(), rec.Key(), 9)
-	if down, ok := errors.AsType[*refund.Unavailable](err); !ok || !strings.Contains(down.Why, "out of memory") {
-		t.Errorf("full: %v", err)
-	}
-	server.set("maxmemory", "0")
-	if again, err := store.Load(t.Context(), rec.Key()); err != nil || again.Published != rec.Published {
-		t.Errorf("afterwards: %+v, %v", again, err)
-	}
-}
-
 // TestAServerThatIsSilent: the deadline of the context counts, and the words say
 // what happened.
 func TestAServerThatIsSilent(t *testing.T) {

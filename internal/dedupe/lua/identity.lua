@@ -3,5 +3,6 @@
 -- KEYS  1 sentinel
 -- ARGV  1 ''
 -- Answer {'ok', clock, identity}
+-- Guarantee  of the server that would take the merchant's next step; writes nothing.
 
 return {'ok', now, server()}
