@@ -515,6 +515,47 @@ func TestMoreThanAWindow(t *testing.T) {
 	})
 }
 
+// What has been read first is also noted first: whoever ended meanwhile is owed nothing, however slow the store is.
+func TestBatchesEndInTheirOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.keeper.Index = slow{h.keeper.Index}
+		defer h.start(h.keeper)()
+		h.open(h.keeper, "S1")
+		rec := newRefund("S1", 0, time.Now())
+		for i := range 3 * halfWindow { // r0's events are given out one after another
+			other := newRefund("S1", i, time.Now())
+			if i > 0 {
+				other = ended(other)
+			}
+			if err := h.topics.Write(t.Context(), statusRecord(other)); err != nil {
+				t.Fatal(err)
+			}
+			if i == 2*halfWindow {
+				if err := h.topics.Write(t.Context(), statusRecord(ended(rec))); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		h.store.Wipe()
+		h.open(h.keeper, "S1")
+		if now := h.load(rec.Request); now.Last.Status != refund.StatusSucceeded || h.chains.count() != 0 {
+			t.Errorf("%s, %d follow-ups", now.Last.Status, h.chains.count())
+		}
+	})
+}
+
+// slow is a store whose answers about what is open take their time.
+type slow struct{ Index }
+
+func (s slow) Restore(ctx context.Context, merchant, token string, recs []refund.Record) ([]refund.Record, error) {
+	open, err := s.Index.Restore(ctx, merchant, token, recs)
+	if len(open) > 0 {
+		time.Sleep(time.Second)
+	}
+	return open, err
+}
+
 // Of each refund the window gives out the newest event, once it was not heard of for a while, in order.
 func TestWindow(t *testing.T) {
 	w := newWindow()

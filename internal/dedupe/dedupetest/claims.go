@@ -130,6 +130,25 @@ func aWaitingRefundInDoubtIsAskedAbout(b *bench) {
 	if got.Last.Status != refund.StatusWaiting || !got.Doubt || got.Attempt != 1 {
 		b.Errorf("%+v", got)
 	}
+	// After a rebuild it holds its amount, all that the order has; once it is proved not sent it is claimed in its own place.
+	b.Wipe()
+	b.rebuild(func() refund.Record {
+		waiting := onTopic("r1", refund.StatusWaiting, 2, 1)
+		waiting.Request.Amount.Minor = 1000
+		return waiting
+	}())
+	whole := claimOf("r1", "q", amount(1000))
+	asked := b.claim(refund.InDoubt, whole).Record
+	asked.Doubt = false
+	if kept, ok, err := b.Store.Record(b.ctx, asked, "q"); err != nil || !ok || kept.Holding != refund.HoldsReserved {
+		b.Fatal(ok, err, kept)
+	}
+	b.claim(refund.OverTotal, claimOf("r2", "t", amount(1)))
+	whole.Token = "t3"
+	if got := b.claim(refund.Yours, whole).Record; got.Holding != refund.HoldsReserved || got.Attempt != 2 {
+		b.Errorf("%+v", got)
+	}
+	b.claim(refund.OverTotal, claimOf("r2", "t", amount(1)))
 }
 
 func finalIsFinished(b *bench) {
