@@ -43,6 +43,7 @@ type partition struct {
 	trouble   string // why it cannot be read, now
 	blocked   string // what stopped it, for as long as this generation lasts
 	lastAlarm time.Time
+	leftOut   int       // alarms since then
 	nextDue   time.Time // of the message that the feed holds
 }
 
@@ -195,16 +196,18 @@ func (p *partition) readFailed(ctx context.Context, err error) bool {
 	}
 }
 
-// alarm logs, at most once a minute and partition.
+// alarm logs, at most once a minute and partition, and how many times it did not.
 func (p *partition) alarm(what string, err error) {
 	p.mu.Lock()
-	quiet := !p.lastAlarm.IsZero() && time.Since(p.lastAlarm) < alarmInterval
-	if !quiet {
-		p.lastAlarm = time.Now()
+	quiet, leftOut := !p.lastAlarm.IsZero() && time.Since(p.lastAlarm) < alarmInterval, p.leftOut
+	if quiet {
+		p.leftOut++
+	} else {
+		p.lastAlarm, p.leftOut = time.Now(), 0
 	}
 	p.mu.Unlock()
 	if !quiet {
-		p.session.c.cfg.Log.Error().Str("topic", p.Topic).Int("partition", p.Partition).Err(err).Msg("partition: " + what)
+		p.session.c.cfg.Log.Error().Str("topic", p.Topic).Int("partition", p.Partition).Int("left_out", leftOut).Err(err).Msg("partition: " + what)
 	}
 }
 

@@ -27,7 +27,7 @@ var Fields = map[string]string{
 	"outcome": "what became of a callback", "answer": "HTTP status of a callback's answer", "owed": "a query was left for the refund",
 	"took": "milliseconds", "listen": "address",
 
-	"step": "what failed at Kafka or Redis", "left_out": "lines of this step that were not written since the last one",
+	"step": "what failed at Kafka or Redis", "left_out": "lines of this step, or partition, that were not written since the last one",
 	"from": "the breaker's state before", "to": "the breaker's state now", "held": "whether the merchant's refund calls are held", "why": "in words",
 
 	"merchants": "how many, or which", "read": "records that a rebuild has read", "of": "records that a rebuild has to read", "restored": "refunds brought back",
