@@ -31,6 +31,7 @@ SUITES = ./internal/kafka ./internal/consumer ./internal/dedupe/... ./internal/s
 test-real: ## the same suites, the binaries, failovers and a chaos run, on a real Kafka and Redis; needs Java, Maven, redis-server
 	@$(WITH) -check
 	$(WITH) -kafka $(KAFKA) -brokers 1 -redis -cluster -- $(GO) test $(RACE) -count=1 -timeout 8m $(SUITES)
+	$(WITH) -kafka $(KAFKA) -brokers 1 -redis -- $(GO) test -count=1 -timeout 5m ./internal/scenario
 	$(WITH) -kafka $(KAFKA) -brokers 1 -restarts -- $(GO) test $(RACE) -count=1 -timeout 3m -run OverABrokersRestart ./internal/kafka
 	REAL_PARTS=1 $(WITH) -- $(GO) test $(RACE) -count=1 -p 1 -timeout 8m ./internal/realparts ./internal/chaos
 	@$(MAKE) --no-print-directory chaos CHAOS_SECONDS=$(or $(CHAOS_SECONDS),60)

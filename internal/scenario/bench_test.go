@@ -28,8 +28,7 @@ func BenchmarkOthersBehindABacklog(b *testing.B) {
 const backlogSize, rounds = 20_000, 15
 
 func behindABacklog(b *testing.B, latency time.Duration) {
-	run := time.Now().Format("150405") // real parts are used more than once
-	big, small := "big"+run, "ot"+run
+	const big, small = "big", "small"
 	w := newWorld(b, settings{merchants: []string{big, small},
 		change: func(c *config.Config) {
 			c.Kafka.CreateTopics.Partitions = 12

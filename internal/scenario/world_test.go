@@ -6,6 +6,7 @@ package scenario
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,11 +55,19 @@ func newWorld(t testing.TB, s settings) *world {
 	for _, name := range s.merchants {
 		w.gateways[name] = newGateway(t)
 	}
+	own := "." + strings.ToLower(rand.Text()[:6]) // real parts are shared
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	var err error
 	w.system, err = sandbox.Start(ctx, sandbox.Options{Log: logOf(t), Merchants: s.merchants, Kafka: os.Getenv("KAFKA_BROKERS"), Redis: os.Getenv("REDIS_ADDR"), Change: func(cfg *config.Config) {
 		cfg.Log.Level = "warn"
+		cfg.Kafka.Group += own
+		cfg.Redis.KeyPrefix += own
+		topics := &cfg.Kafka.Topics
+		for _, name := range []*string{&topics.Requests, &topics.Status, &topics.DeadLetters, &topics.Control, &topics.Audit} {
+			*name += own
+		}
+		topics.DelayPrefix = "delay" + own + "."
 		for i := range cfg.Merchants {
 			m := &cfg.Merchants[i]
 			if g := w.gateways[m.Name]; g != nil {
