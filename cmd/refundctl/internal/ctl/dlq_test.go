@@ -136,7 +136,7 @@ func TestDeadLetters(t *testing.T) {
 		ended := make(chan answer)
 		interrupted := w.within(ctx)
 		go func() {
-			ended <- interrupted.run(t, "dlq", "redrive", "--kind", "internal", "--reason", "slowly", "--rate", "0.5", "--yes")
+			ended <- interrupted.run(t, "dlq", "redrive", "--kind", "internal", "--reason", "slowly", "--rate", "0.001", "--yes")
 		}()
 		until(t, func() bool { got, _ := published(t, p, "oc"); return len(got) == 1 })
 		cancel()

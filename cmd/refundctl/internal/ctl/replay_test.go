@@ -43,7 +43,7 @@ func TestReplay(t *testing.T) {
 		}
 	})
 	t.Run("a threshold is missed", func(t *testing.T) {
-		a := w.onTerminal().withProgress().run(t, "replay", "--sample", "-m", "shop-th", "--rate", "10", "--count", "10", "--drain", "30s", "--threshold", "p50<1us")
+		a := w.onTerminal().withProgress().run(t, "replay", "--sample", "-m", "shop-th", "--rate", "10", "--count", "10", "--drain", "3m", "--threshold", "p50<1us")
 		a.want(t, ExitMissed).says(t, "p50<1us: MISSED", "10 of 10", "10 SUCCEEDED", "audit: promises 1, 3 and 4 kept, 10 refunds", "10 refunds, 10 a second",
 			"under way", ", lag ", "\r\x1b[K")
 	})
@@ -101,7 +101,7 @@ func TestReplay(t *testing.T) {
 
 func replay0(t testing.TB, w world, args ...string) (answer, load.Result) {
 	t.Helper()
-	a := w.run(t, append([]string{"replay", "--drain", "30s"}, args...)...)
+	a := w.run(t, append([]string{"replay", "--drain", "3m"}, args...)...)
 	var result load.Result
 	if a.out != "" {
 		if err := json.Unmarshal([]byte(a.out), &result); err != nil {

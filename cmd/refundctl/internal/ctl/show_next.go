@@ -150,7 +150,7 @@ func (n *next) final() {
 func (n *next) open() {
 	n.add("%s", n.state())
 	if n.Record != nil && n.Record.running() {
-		n.add("Somebody's lease on it runs, until %s: a call or a query may be under way.", n.when(n.Record.LeaseEnd))
+		n.add("Somebody's lease on it runs for another %s: a call or a query may be under way.", age(n.Record.LeaseEnd.Sub(n.now)))
 	}
 	w, ok := n.soonest()
 	switch {

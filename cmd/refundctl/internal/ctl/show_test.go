@@ -73,7 +73,7 @@ func TestShowAnOpenRefund(t *testing.T) {
 // until repeats a look at the running system until it is true, or fails.
 func until(t testing.TB, look func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !look(); {
+	for deadline := time.Now().Add(time.Minute); !look(); {
 		if time.Now().After(deadline) {
 			t.Fatal("it never became so")
 		}
@@ -148,7 +148,7 @@ func TestNext(t *testing.T) {
 		{"misconfigured", view{Timeline: status(refund.StatusWaiting, refund.CodeMisconfigured), Waits: []waiting{{Due: now, Cause: "retry", GoesOn: true}}}, "gateway ping", false},
 		{"asked about", view{Timeline: status(refund.StatusUnknown, ""), Record: rec(plain), Waits: []waiting{later}}, "asked in 1m00s (follow-up 2)", false},
 		{"overdue", view{Timeline: status(refund.StatusUnknown, ""), Waits: []waiting{{Due: now.Add(-time.Minute), FollowUp: 1, GoesOn: true}}}, "asked now (due for 1m00s)", false},
-		{"a call under way", view{Timeline: status(refund.StatusPending, ""), Record: rec(func(r *refund.Record) { r.LeaseEnd = now.Add(10 * time.Second) })}, "lease on it runs, until in 10s", false},
+		{"a call under way", view{Timeline: status(refund.StatusPending, ""), Record: rec(func(r *refund.Record) { r.LeaseEnd = now.Add(10 * time.Second) })}, "lease on it runs for another 10s", false},
 		{"accepted", view{Timeline: status(refund.StatusPending, ""), Record: rec(func(r *refund.Record) { r.Accepted = true }), Waits: []waiting{later}}, "The gateway has it", false},
 		{"review", view{Timeline: status(refund.StatusReview, ""), Waits: []waiting{later}}, "refundctl resolve", false},
 		{"forgotten", view{Timeline: status(refund.StatusUnknown, ""), Record: rec(plain)}, "Nothing waits for it", true},
