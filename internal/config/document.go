@@ -23,6 +23,11 @@ type document struct {
 
 func newDocument(file string, text []byte, skip bool) *document {
 	d := &document{file: file, skip: skip, broken: map[string]bool{}, masks: &masks{open: map[string]bool{}, seen: map[shared]bool{}}}
+	if len(text) > mostBytes {
+		d.add(place{1, 1}, fmt.Sprintf("larger than %d bytes: no configuration is", mostBytes))
+		d.lines = []string{"(not shown)"}
+		return d
+	}
 	for line := range strings.Lines(strings.ToValidUTF8(string(text), "\ufffd")) {
 		d.lines = append(d.lines, strings.TrimRight(line, "\r\n"))
 	}

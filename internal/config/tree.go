@@ -88,10 +88,6 @@ func parse(text []byte, problem func(place, string)) (root *node, secrets []*nod
 			root = nil
 		}
 	}()
-	if len(text) > mostBytes {
-		problem(place{1, 1}, fmt.Sprintf("is larger than %d bytes: no configuration is", mostBytes))
-		return nil, nil
-	}
 	tokens := addresses(lexer.Tokenize(string(text)))
 	if at, deep := nested(tokens); deep {
 		problem(at, fmt.Sprintf("more than %d levels deep", mostNested))
