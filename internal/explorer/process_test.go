@@ -227,8 +227,11 @@ func (p *process) thaw(ctx context.Context) {
 	}
 }
 
-// restart boots the process again.
+// restart boots the process again, unless that was done already.
 func (w *world) restart(p *process) *process {
+	if now := w.inPlaceOf(p); now != p {
+		return now
+	}
 	first, _, _ := strings.Cut(p.name, ".")
 	next := w.boot(first, p.slot, p.life+1)
 	w.logf("-- %s starts", next.name)
@@ -238,4 +241,12 @@ func (w *world) restart(p *process) *process {
 		w.workers[p.slot] = next
 	}
 	return next
+}
+
+// inPlaceOf is the process that runs, or was the last to run, where p does or did.
+func (w *world) inPlaceOf(p *process) *process {
+	if p.bridge != nil {
+		return w.bridge.Load()
+	}
+	return w.workers[p.slot]
 }
