@@ -102,3 +102,10 @@ func absolute(t testing.TB, name, text string) string {
 	}
 	return file(t, "changed.yaml", strings.NewReplacer("merchant.pem", filepath.Join(dir, "merchant.pem"), "gateway.pub.pem", filepath.Join(dir, "gateway.pub.pem")).Replace(text))
 }
+
+// What is recorded is what was signed: nothing of it is masked.
+func TestARecordedCallbackIsWhole(t *testing.T) {
+	a := up(t).run(t, "callback", "trigger", "eftpay.success", "--refund", "r", "-m", "S0003469", "--amount", "1.00",
+		"--order", "4111111111111111", "--print").want(t, ExitDone)
+	a.says(t, "4111111111111111")
+}

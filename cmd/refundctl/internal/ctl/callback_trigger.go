@@ -101,7 +101,7 @@ func (r *run) callbackTrigger(ctx context.Context, event string, t trigger) erro
 		return err
 	}
 	if t.print {
-		return out.Object(r.Out, recorded{Merchant: t.merchant, Body: string(body)})
+		return out.Object(out.Whole{Writer: r.Out}, recorded{Merchant: t.merchant, Body: string(body)}) // a masked one is not what was signed
 	}
 	answer := r.post(ctx, target, body)
 	answer.Merchant, answer.RefundNo, answer.Event = t.merchant, t.refundNo, event
