@@ -242,4 +242,16 @@ func TestAMasterIsGone(t *testing.T) {
 	if !refusedWith(2, "") {
 		t.Error("the lost master's merchant is served")
 	}
+	var merchants []string
+	for _, rec := range records {
+		merchants = append(merchants, rec.Request.Merchant)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // as long as a readiness check has
+	defer cancel()
+	if err := c.store.Writable(ctx, merchants...); err != nil {
+		t.Errorf("who serves two of three is not ready: %v", err)
+	}
+	if err := c.store.Writable(ctx, merchants[2]); err == nil || !strings.Contains(err.Error(), c.nodes[2].Addr) {
+		t.Errorf("who serves nobody is ready: %v", err)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -17,30 +18,47 @@ const (
 )
 
 // Writable writes a key of 4 KB at every server that keeps one of these merchants,
-// and says in words what is wrong where that fails: a server that answers PING may
-// be read-only, out of memory, loading, or cut off from its replicas. It is for
-// readiness: it looks at servers, not at merchants, so one that is being rebuilt
-// does not count. Errors: *refund.Unavailable, after the server's address, joined.
+// all at once, and says in words what is wrong where no server takes it: one that
+// answers PING may be read-only, out of memory, loading, or cut off from its
+// replicas. It is for readiness: who can serve some of its merchants is ready, and
+// it looks at servers, not at merchants, so one that is being rebuilt does not
+// count. Errors: *refund.Unavailable, after the server's address, joined.
 func (s *Store) Writable(ctx context.Context, merchants ...string) error {
-	asked := map[string]bool{}
+	var all sync.WaitGroup
+	var mu sync.Mutex
 	var wrong []error
+	probed := s.probes(ctx, merchants, &wrong)
+	took := len(merchants) == 0
+	for addr, key := range probed {
+		all.Go(func() {
+			err := s.client.Set(ctx, key, make([]byte, probeSize), probeKept).Err()
+			mu.Lock()
+			defer mu.Unlock()
+			if took = took || err == nil; err != nil {
+				wrong = append(wrong, fmt.Errorf("redis %s: %w", addr, unavailable(err)))
+			}
+		})
+	}
+	all.Wait()
+	if took {
+		return nil
+	}
+	return errors.Join(wrong...)
+}
+
+// probes names a key at each server, by its address.
+func (s *Store) probes(ctx context.Context, merchants []string, wrong *[]error) map[string]string {
+	keys := map[string]string{}
 	for _, merchant := range merchants {
 		key := s.keys(merchant).probe()
 		server, err := s.serverOf(ctx, key)
 		if err != nil {
-			wrong = append(wrong, fmt.Errorf("redis of merchant %s: %w", merchant, unavailable(err)))
+			*wrong = append(*wrong, fmt.Errorf("redis of merchant %s: %w", merchant, unavailable(err)))
 			continue
 		}
-		addr := server.Options().Addr
-		if asked[addr] {
-			continue
-		}
-		asked[addr] = true
-		if err := s.client.Set(ctx, key, make([]byte, probeSize), probeKept).Err(); err != nil {
-			wrong = append(wrong, fmt.Errorf("redis %s: %w", addr, unavailable(err)))
-		}
+		keys[server.Options().Addr] = key
 	}
-	return errors.Join(wrong...)
+	return keys
 }
 
 // serverOf is the server that keeps a key.

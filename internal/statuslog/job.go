@@ -29,9 +29,10 @@ type job struct {
 	owed  map[string]refund.Record // by number: not final, and its follow-up still to be written
 }
 
-// lockTime is how long a lock lives without its holder, and so how long a merchant stays closed for one that was killed.
-// It is refreshed at a third of it. A holder that was paused for longer is refused at its next step.
-const lockTime = 10 * time.Second
+// lockTime is how long a lock lives without its holder, and so how long a merchant stays closed for one that was killed: no
+// longer than the quiet time that it waits anyway, but long enough for a store whose disk is busy with all that a rebuild
+// writes. It is refreshed at a third of it. A holder that was paused for longer is refused at its next step.
+func (k *Keeper) lockTime() time.Duration { return max(10*time.Second, k.Quiet) }
 
 // errLockLost ends a job that could not hold its lock.
 var errLockLost = errors.New("the lock of the rebuild was lost: it begins again")
@@ -39,7 +40,7 @@ var errLockLost = errors.New("the lock of the rebuild was lost: it begins again"
 // begin takes the lock and holds it until end. It answers nil where another process has it, or where there is nothing
 // to do any more.
 func (k *Keeper) begin(ctx context.Context, merchant string) (*job, error) {
-	token, err := k.Index.Lock(ctx, merchant, lockTime)
+	token, err := k.Index.Lock(ctx, merchant, k.lockTime())
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +59,7 @@ func (k *Keeper) begin(ctx context.Context, merchant string) (*job, error) {
 
 // hold refreshes the lock, and ends the job once it may have run out.
 func (k *Keeper) hold(j *job) {
+	lockTime := k.lockTime()
 	tick := time.NewTicker(lockTime / 3)
 	defer tick.Stop()
 	held := time.Now()

@@ -9,7 +9,9 @@ type half struct {
 	at     map[string]int // key -> place in events
 }
 
-func newHalf() *half { return &half{events: make([]event, 0, halfWindow), at: make(map[string]int, halfWindow)} }
+func newHalf() *half {
+	return &half{events: make([]event, 0, halfWindow), at: make(map[string]int, halfWindow)}
+}
 
 func newWindow() *window { return &window{young: newHalf(), old: newHalf()} }
 

@@ -104,6 +104,7 @@ func Run(t *testing.T, open func(*testing.T) *Part) {
 		{"OneRebuildsAtATime", oneRebuildsAtATime},
 		{"ARebuildBringsBack", aRebuildBringsBack},
 		{"ARebuildGoesForwardOnly", aRebuildGoesForwardOnly},
+		{"WhatIsFinalHereIsNotTouched", whatIsFinalHereIsNotTouched},
 		{"ARestoredRequestIsWhole", aRestoredRequestIsWhole},
 		{"ARebuildTakesManyAtOnce", aRebuildTakesManyAtOnce},
 		{"ALongFinalRefundStaysForgotten", aLongFinalRefundStaysForgotten},

@@ -291,6 +291,38 @@ func aRebuildGoesForwardOnly(b *bench) {
 	b.claim(refund.Yours, claimOf("new", "t1", amount(700)))
 }
 
+// whatIsFinalHereIsNotTouched, unless somebody had a reason to ask about it: then nobody has the right to do so any more.
+func whatIsFinalHereIsNotTouched(b *bench) {
+	finished := func(no string) refund.Record {
+		rec := b.finish(claimOf(no, "t1"), refund.StatusSucceeded)
+		rec, err := b.Store.Published(b.ctx, rec.Key(), rec.Last.Sequence)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return rec
+	}
+	done, disputed := finished("done"), finished("disputed")
+	disputed.Doubt = true
+	if _, ok, err := b.Store.Record(b.ctx, disputed, ""); err != nil || !ok {
+		b.Fatal(ok, err)
+	}
+	b.claim(refund.InDoubt, claimOf("disputed", "q"))
+	b.Failover()
+	open := b.rebuild(onTopic("done", refund.StatusSucceeded, 2, 1), onTopic("done", refund.StatusPending, 1, 1),
+		onTopic("disputed", refund.StatusSucceeded, 2, 1))
+	if len(open) != 0 {
+		b.Errorf("%+v", open)
+	}
+	done.Epoch = 1
+	b.same("what is final here", b.load("done"), done)
+	if got := b.load("disputed"); got.Token != "" || !got.LeaseEnd.IsZero() || !got.Doubt || got.Version != disputed.Version+4 {
+		b.Errorf("%+v", got) // versions: the dispute, the query, two restores
+	}
+	b.claim(refund.InDoubt, claimOf("disputed", "q2"))
+	b.claim(refund.OverTotal, claimOf("new", "t1", amount(801)))
+	b.claim(refund.Yours, claimOf("new", "t1", amount(800)))
+}
+
 func aRestoredRequestIsWhole(b *bench) {
 	b.Wipe()
 	b.rebuild(onTopic("r1", refund.StatusPending, 1, 1), onTopic("r2", refund.StatusWaiting, 1, 0))

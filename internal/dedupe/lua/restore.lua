@@ -9,7 +9,7 @@
 --       {'locked', clock, ''}: the rebuild is not ours any more; {'serving', clock, ''}: the sentinel stands
 -- Guarantee  only forward, by sequence: an older event changes no status. Whatever is stored afterwards has no lease and
 --       no token, its attempt has ended now, and what may have been called holds its amount, whatever the order's total.
---       Repeating it changes nothing but the clock.
+--       What is final here and in its newest event is not touched. Repeating it changes nothing but the clock.
 
 if redis.call('GET', KEYS[2]) ~= ARGV[2] .. '|' .. server() then return {'locked', now, ''} end
 local refused = refusal()
@@ -71,9 +71,22 @@ local function fresh(key, at)
   return ''
 end
 
+-- A rebuild that begins again, or one after a failover, meets many that are as final here as their event: they stay as
+-- they are, for as long as they were to stay.
+local DONE = '^1|%d+|[SFJ]|(%d+)|%d+|%d+|([^|]*)' .. string.rep('|[^|]*', 7) .. '|(%d+)|'
+local SEQUENCE_OF = '^1|%d+|.|(%d+)|'
+
+local function done(value, event)
+  local sequence, flags, published = string.match(value, DONE)
+  if not sequence or string.find(flags, 'd', 1, true) then return false end
+  local told = tonumber(string.match(event, SEQUENCE_OF))
+  return told <= tonumber(sequence) and told <= tonumber(published)
+end
+
 local function restore(key, at)
   local value = redis.call('GET', key)
   if not value and ARGV[at + 2] ~= '' then return fresh(key, at) end
+  if value and done(value, ARGV[at]) then return '' end
   local old, r = unpack_record(value), unpack_record(ARGV[at])
   if old then r = onto(old, r) end
   void(r)

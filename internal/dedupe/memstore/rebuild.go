@@ -154,6 +154,9 @@ func (t *step) restore(rec refund.Record) {
 	})
 	old, known := t.load(rec.Request.RefundNo)
 	retention := t.s.options.Retention
+	if known && old.rec.Last.Status.Final() && !old.rec.Doubt && rec.Last.Sequence <= min(old.rec.Last.Sequence, old.rec.Published) {
+		return
+	}
 	if known {
 		e = e.onto(old)
 	} else if rec.Last.Status.Final() && retention > 0 {
