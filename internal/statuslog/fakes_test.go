@@ -169,6 +169,8 @@ type house struct {
 	mu      sync.Mutex
 	rebuilt []Rebuilt
 	failed  []error
+	busy    []int      // Metrics.Rebuilding
+	read    [][2]int64 // Metrics.Progress
 }
 
 // locked is the log of several goroutines.
@@ -203,6 +205,16 @@ func (h *house) another(merchants ...string) *Keeper {
 				defer h.mu.Unlock()
 				r.Took = 0
 				h.rebuilt = append(h.rebuilt, r)
+			},
+			Rebuilding: func(merchants int) {
+				h.mu.Lock()
+				defer h.mu.Unlock()
+				h.busy = append(h.busy, merchants)
+			},
+			Progress: func(read, of int64) {
+				h.mu.Lock()
+				defer h.mu.Unlock()
+				h.read = append(h.read, [2]int64{read, of})
 			},
 			Failed: func(_ string, err error) {
 				h.mu.Lock()

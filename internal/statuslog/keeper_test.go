@@ -90,6 +90,12 @@ func TestWiped(t *testing.T) {
 		if r := h.rebuilt[1]; r != (Rebuilt{Merchant: "S1", Epoch: 1, Restored: 4, Open: 2}) {
 			t.Errorf("%+v", r)
 		}
+		if !slices.Equal(h.busy, []int{1, 0, 1, 0}) || !slices.Equal(h.read, [][2]int64{{7, 7}}) {
+			t.Errorf("told of %v merchants, and of %v records", h.busy, h.read)
+		}
+		if log := h.log.String(); !strings.Contains(log, `"read":7,"of":7,"restored":4,"open":2`) {
+			t.Errorf("no progress is logged: %s", log)
+		}
 	})
 }
 
