@@ -232,7 +232,7 @@ func (s *slot) settle(o refund.Outcome) {
 	if errorAnswer(s.kind, o) {
 		g.errors.spend(now)
 	}
-	refused := o.Hold || o.Class == refund.Misconfigured && !(o.Alone && g.hold.goes(now))
+	refused := o.Hold || o.Class == refund.Misconfigured && !(o.Alone && g.hold.takesOthers(now))
 	var changed, held bool
 	switch {
 	case refused:
@@ -243,8 +243,8 @@ func (s *slot) settle(o refund.Outcome) {
 		g.hold.probed(now, stillHeld)
 	case s.probe:
 		changed = g.hold.probed(now, accepted)
-	case c == good && s.kind == refund.RefundCall:
-		g.hold.proved(now)
+	case c == good && s.kind == refund.RefundCall && o.Class != refund.Misconfigured:
+		g.hold.proved(now, o.Class == refund.Pending || o.Class == refund.Succeeded)
 	}
 	if changed && g.hooks.Hold != nil {
 		g.hooks.Hold(g.merchant, held, o.Message)

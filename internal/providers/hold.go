@@ -49,13 +49,13 @@ type selfHold struct {
 	probing time.Time // since when one is under way; zero: none
 	strikes int       // refused again right after they seemed accepted
 	resumed bool      // by a probe, and no refund call has gone well since
-	went    time.Time // when a refund call went well last
+	taken   time.Time // when the gateway last took a refund
 }
 
 const (
 	firstPause = time.Minute
 	mostPause  = time.Hour
-	// lately is how long a refund call that went well speaks for the settings.
+	// lately is how long a refund that was taken speaks for the settings.
 	lately = 10 * time.Minute
 )
 
@@ -147,21 +147,23 @@ func (h *selfHold) probed(now time.Time, f finding) bool {
 	return false
 }
 
-// proved: a refund call went well, so the settings are right.
-func (h *selfHold) proved(now time.Time) {
+// proved: the gateway looked at a refund call, so the settings are right.
+func (h *selfHold) proved(now time.Time, taken bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.went = now
+	if taken {
+		h.taken = now
+	}
 	if !h.held {
 		h.strikes, h.resumed = 0, false
 	}
 }
 
-// goes: the settings are those of refund calls that go well.
-func (h *selfHold) goes(now time.Time) bool {
+// takesOthers: it does not hold, and the gateway took a refund lately.
+func (h *selfHold) takesOthers(now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return !h.held && !h.went.IsZero() && now.Sub(h.went) < lately
+	return !h.held && !h.taken.IsZero() && now.Sub(h.taken) < lately
 }
 
 func (h *selfHold) why() (string, bool) {

@@ -110,8 +110,10 @@ func TestRefusedSettingsHoldTheMerchant(t *testing.T) {
 		r.call(refund.RefundCall, paid)
 		r.call(refund.RefundCall, disliked)
 		r.call(refund.RefundCall, paid)
-		time.Sleep(lately)
-		r.call(refund.RefundCall, disliked) // what went well is too long ago to speak for the settings
+		time.Sleep(lately - time.Second)
+		r.call(refund.RefundCall, disliked)
+		time.Sleep(time.Second)
+		r.call(refund.RefundCall, disliked) // what was taken is too long ago to speak for the settings
 		r.refused(refund.RefundCall, refund.CodeMisconfigured)
 	})
 	bubble(t, "held and down: nobody probes an open breaker", func(t *testing.T) {
