@@ -28,12 +28,13 @@ WITH = exec $(GO) run ./internal/realparts/with
 # The suites that run on the parts that KAFKA_BROKERS, REDIS_ADDR and REDIS_CLUSTER_ADDRS name.
 SUITES = ./internal/kafka ./internal/consumer ./internal/dedupe/... ./internal/statuslog
 
+# SHORT=1 leaves out what takes minutes and is seldom touched: outages on real parts, everybody with just their rights.
 test-real: ## the same suites, the binaries, failovers and a chaos run, on a real Kafka and Redis; needs Java, Maven, redis-server
 	@$(WITH) -check
 	$(WITH) -kafka $(KAFKA) -brokers 1 -redis -cluster -- $(GO) test $(RACE) -count=1 -timeout 8m $(SUITES)
-	$(WITH) -kafka $(KAFKA) -brokers 1 -redis -- $(GO) test -count=1 -timeout 5m ./internal/scenario
+	$(if $(SHORT),,$(WITH) -kafka $(KAFKA) -brokers 1 -redis -- $(GO) test -count=1 -timeout 5m ./internal/scenario)
 	$(WITH) -kafka $(KAFKA) -brokers 1 -restarts -- $(GO) test $(RACE) -count=1 -timeout 3m -run OverABrokersRestart ./internal/kafka
-	REAL_PARTS=1 $(WITH) -- $(GO) test $(RACE) -count=1 -p 1 -timeout 8m ./internal/realparts ./internal/chaos
+	REAL_PARTS=1 $(WITH) -- $(GO) test $(RACE) -count=1 -p 1 -timeout 15m $(if $(SHORT),-short) ./internal/realparts ./internal/chaos
 	@$(MAKE) --no-print-directory chaos CHAOS_SECONDS=$(or $(CHAOS_SECONDS),60)
 
 test-deploy: ## compose, rules, dashboard, manifests and contracts, and what the containers would run, as processes; the same needs, and prometheus

@@ -299,6 +299,9 @@ func (e *estate) statuses(subscriber *kafka.Client) map[string]string {
 // and subscriber do their part; refundctl's commands do theirs as reader and
 // operator; and nobody can do what is not his.
 func TestEverybodyWithJustHisRights(t *testing.T) {
+	if testing.Short() {
+		t.Skip("left out by -short: it takes three minutes")
+	}
 	for name, mutual := range map[string]bool{"mutual TLS": true, "SASL over TLS": false} {
 		t.Run(name, func(t *testing.T) {
 			e := newEstate(t, mutual)
