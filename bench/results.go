@@ -85,13 +85,19 @@ func rss(m lab.Measure) float64   { return m.PeakRSS }
 
 // ratio is the median of the rounds' ratios; 0 where there is none.
 func ratio(all, base []lab.Measure, of func(lab.Measure) float64) float64 {
-	var ratios []float64
-	for i := range min(len(all), len(base)) {
-		if b := of(base[i]); b > 0 {
-			ratios = append(ratios, of(all[i])/b)
+	return median(pairs(all, base, func(own, other lab.Measure) (float64, bool) { return of(own) / of(other), of(other) > 0 }))
+}
+
+// pairs takes a figure of each round that both have.
+func pairs(all, base []lab.Measure, of func(own, other lab.Measure) (float64, bool)) (values []float64) {
+	for _, own := range all {
+		for _, other := range base {
+			if value, ok := of(own, other); ok && own.Round == other.Round {
+				values = append(values, value)
+			}
 		}
 	}
-	return median(ratios)
+	return values
 }
 
 func median(all []float64) float64 {
@@ -169,16 +175,15 @@ func (g goal) reached(r *results, c *result) (float64, bool) {
 		return 0, false
 	}
 	var values []float64
-	for i := range own {
-		switch {
-		case g.to == "" && g.cell == "":
-			values = append(values, g.of(own[i]))
-		case i >= len(other):
-		case g.plus:
-			values = append(values, g.of(own[i])-g.of(other[i]))
-		case g.of(other[i]) > 0:
-			values = append(values, g.of(own[i])/g.of(other[i]))
+	switch {
+	case g.to == "" && g.cell == "":
+		for _, m := range own {
+			values = append(values, g.of(m))
 		}
+	case g.plus:
+		values = pairs(own, other, func(own, other lab.Measure) (float64, bool) { return g.of(own) - g.of(other), true })
+	default:
+		values = pairs(own, other, func(own, other lab.Measure) (float64, bool) { return g.of(own) / g.of(other), g.of(other) > 0 })
 	}
 	reached := median(values)
 	return math.Round(reached*1000) / 1000, len(values) > 0

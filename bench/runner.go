@@ -49,6 +49,7 @@ func (r *runner) rounds(ctx context.Context, cells []cell) (results, error) {
 					fmt.Fprintln(r.log, failed)
 					continue
 				}
+				m.Round = round + 1
 				all.Cells[i].Measures[contender] = append(all.Cells[i].Measures[contender], m)
 				fmt.Fprintf(r.log, "%d/%d %-18s %-10s %7.0f/s  %6.0f us CPU (Kafka %.0f, Redis %.0f, gateway %.0f)  %4.0f MB  Redis %.0f B  Kafka %.0f B  p50 %.2f p99 %.2f ms  load %.1f  took %s\n",
 					round+1, r.o.rounds, c.name, contender, m.PerSecond, m.CPU, m.KafkaCPU, m.RedisCPU, m.GatewayCPU, m.PeakRSS, m.RedisBytes, m.KafkaBytes,
