@@ -18,18 +18,27 @@ import (
 // server that hides its identity, and, where there are replicas, a primary that
 // would accept writes for longer than Options.FailoverGrace after it was cut off. An
 // embedded Redis for tests tells none of that and is let through.
-func (s *Store) Check(ctx context.Context) error {
-	return s.eachServer(ctx, func(ctx context.Context, c *redis.Client) error {
-		info, err := look(ctx, c)
-		if err != nil || info == nil {
-			return err
-		}
-		err = errors.Join(info.fit(), info.replicas(ctx, c, s.grace))
-		if _, alone := s.client.(*redis.Client); alone && info["cluster_enabled"] == "1" {
-			err = errors.Join(err, fmt.Errorf("%s is part of a cluster: give several addresses of it in redis.addrs", info.addr()))
-		}
+func (s *Store) Check(ctx context.Context) error { return s.eachServer(ctx, s.checkServer) }
+
+func (s *Store) checkServer(ctx context.Context, c *redis.Client) error {
+	info, err := look(ctx, c)
+	if err != nil || info == nil {
 		return err
-	})
+	}
+	err = errors.Join(info.fit(), info.replicas(ctx, c, s.grace))
+	if _, alone := s.client.(*redis.Client); alone && info["cluster_enabled"] == "1" {
+		err = errors.Join(err, fmt.Errorf("%s is part of a cluster: give several addresses of it in redis.addrs", info.addr()))
+	}
+	return err
+}
+
+// checkServerOf is Check of the one server that keeps a merchant now.
+func (s *Store) checkServerOf(ctx context.Context, merchant string) error {
+	server, err := s.serverOf(ctx, s.keys(merchant).sentinel())
+	if err != nil {
+		return unavailable(err)
+	}
+	return s.checkServer(ctx, server)
 }
 
 // Advice says what a server's settings risk without breaking a promise: a

@@ -186,8 +186,14 @@ func TestCheckRefuses(t *testing.T) {
 	}
 	server.set("maxmemory-policy", "allkeys-lru")
 	refused(`maxmemory-policy is "allkeys-lru" and must be noeviction`)
+	if _, err := store.Lock(t.Context(), "M", time.Minute); err == nil || !strings.Contains(err.Error(), "must be noeviction") {
+		t.Errorf("a server that took the place of a checked one is not: %v", err)
+	}
 	server.set("maxmemory-policy", "noeviction")
 	if err := store.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := store.Lock(t.Context(), "M", time.Minute); err != nil {
 		t.Error(err)
 	}
 	server.set("appendonly", "no")

@@ -16,9 +16,13 @@ import (
 // restoring twice does no harm.
 
 // Lock takes the right to rebuild a merchant for ttl, and answers the token that
-// stands for it. The error is *refund.Unavailable around ErrRebuilding where
-// another process has it.
+// stands for it. The server may be another than the one that Check saw at the
+// start, so it is checked as well. The error is *refund.Unavailable around
+// ErrRebuilding where another process has it.
 func (s *Store) Lock(ctx context.Context, merchant string, ttl time.Duration) (token string, err error) {
+	if err := s.checkServerOf(ctx, merchant); err != nil {
+		return "", err
+	}
 	token = rand.Text()
 	return token, s.hold(ctx, merchant, token, ttl, "take")
 }

@@ -453,6 +453,43 @@ func TestControlOfOthers(t *testing.T) {
 	}
 }
 
+// A server that must not be relied on is not: its merchants stay closed until somebody has changed that, and the log says so.
+func TestAServerThatIsNotFit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, "S1", "S2")
+		fit := &unfit{Index: h.store, err: errors.New("maxmemory-policy must be noeviction")}
+		h.keeper.Index = fit
+		stop := h.start(h.keeper)
+		time.Sleep(time.Second)
+		if n := strings.Count(h.log.String(), "somebody has to change that"); n != 1 {
+			t.Errorf("said %d times for two merchants: %s", n, h.log.String())
+		}
+		if _, err := h.store.Epoch(t.Context(), "S1"); err == nil {
+			t.Error("it is served")
+		}
+		stop()
+		if len(h.failed) != 2 {
+			t.Errorf("failed %v", h.failed)
+		}
+		fit.err = nil
+		defer h.start(h.keeper)()
+		h.open(h.keeper, "S1")
+	})
+}
+
+// unfit is a store at a server with settings that lose money.
+type unfit struct {
+	Index
+	err error
+}
+
+func (u *unfit) Lock(ctx context.Context, merchant string, ttl time.Duration) (string, error) {
+	if u.err != nil {
+		return "", u.err
+	}
+	return u.Index.Lock(ctx, merchant, ttl)
+}
+
 // A stop in the quiet time ends everything and gives the lock back.
 func TestStopInTheQuietTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -240,12 +240,22 @@ func TestFailedOverWithoutItsLastWrites(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(replica.Kill)
+	ctx, atPrimary, atReplica := t.Context(), admin(t, primary.Addr), admin(t, replica.Addr)
+	writesAlone := func(may string) {
+		t.Helper()
+		if err := atPrimary.ConfigSet(ctx, "min-replicas-to-write", may).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the replica follows", func() bool {
+		return strings.Contains(atReplica.Info(ctx, "replication").Val(), "master_link_status:up")
+	})
+	writesAlone("1")
 	way := newSwitch(t, primary.Addr)
 	p := partsOn(t, []string{way.Addr().String()}, "S1")
 	p.open("S1")
 	done := request("S1", "before", "o0", 1)
 	p.live(done, refund.Succeeded)
-	ctx, atPrimary, atReplica := t.Context(), admin(t, primary.Addr), admin(t, replica.Addr)
 	eventually(t, "the note is at the replica too, with all before it", func() bool {
 		note, err := p.store.Noted(ctx, "S1")
 		n, _ := atPrimary.Wait(ctx, 1, time.Second).Result()
@@ -254,7 +264,8 @@ func TestFailedOverWithoutItsLastWrites(t *testing.T) {
 	if err := atReplica.Do(ctx, "REPLICAOF", "NO", "ONE").Err(); err != nil {
 		t.Fatal(err)
 	}
-	p.life("S1") // at the primary alone
+	writesAlone("0") // it has not noticed yet
+	p.life("S1")
 	unannounced := request("S1", "unannounced", "o2", 1000)
 	p.claim(unannounced, "t") // its intent was never published: it was never called
 	way.to(replica.Addr)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/refundworker/refundworker/internal/kafka"
+	"github.com/refundworker/refundworker/internal/refund"
 )
 
 // restore brings merchants back, each under its lock: new ones at once, the others after the quiet time by one scan.
@@ -20,16 +21,28 @@ func (k *Keeper) restore(ctx context.Context, lost []string) {
 			k.close(j)
 		}
 	}()
+	var unfit error
 	for _, merchant := range lost {
 		j, err := k.begin(ctx, merchant)
-		if err != nil {
-			k.Logger.Debug().Err(err).Str("merchant", merchant).Msg("not rebuilt here")
-		} else if j != nil {
+		var away *refund.Unavailable
+		switch {
+		case err == nil && j != nil:
 			jobs[merchant] = j
+		case err == nil || errors.As(err, &away):
+			k.Logger.Debug().Err(err).Str("merchant", merchant).Msg("not rebuilt here")
+		default:
+			if unfit == nil {
+				k.Logger.Error().Err(err).Str("merchant", merchant).Msg("merchants cannot be rebuilt: somebody has to change that")
+			}
+			unfit = err
+			k.tellFailed(merchant, err)
 		}
 	}
-	if len(jobs) == 0 {
-		return // another process is at it
+	if len(jobs) == 0 { // another process is at it
+		if unfit != nil {
+			_ = pause(ctx, unfitPause)
+		}
+		return
 	}
 	known, err := k.known(ctx)
 	if err != nil {
@@ -65,6 +78,9 @@ func (k *Keeper) restore(ctx context.Context, lost []string) {
 		}
 	}
 }
+
+// unfitPause is between two tries at a server that somebody has to change: each writes a line.
+const unfitPause = 5 * time.Second
 
 // knowledge is what the control topic says, and whether its silence says something.
 type knowledge struct {
@@ -128,8 +144,12 @@ func (k *Keeper) close(j *job) {
 		return // this process stops; another goes on
 	}
 	k.Logger.Error().Err(why).Str("merchant", j.merchant).Msg("the rebuild failed and begins again; the merchant stays closed")
+	k.tellFailed(j.merchant, why)
+}
+
+func (k *Keeper) tellFailed(merchant string, err error) {
 	if k.Metrics.Failed != nil {
-		k.Metrics.Failed(j.merchant, why)
+		k.Metrics.Failed(merchant, err)
 	}
 }
 

@@ -84,7 +84,7 @@ func partsOn(t testing.TB, addrs []string, merchants ...string) *parts {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	p.store = dedupe.New(p.redis, dedupe.Options{Prefix: p.prefix, Retention: 400 * 24 * time.Hour})
+	p.store = dedupe.New(p.redis, dedupe.Options{Prefix: p.prefix, Retention: 400 * 24 * time.Hour, FailoverGrace: 15 * time.Second})
 	p.keeper = NewKeeper(Config{
 		Merchants: merchants, Index: p.store, Loss: lossOf,
 		Log: &Log{Reader: client, Topic: status}, Control: &Control{Reader: client, Writer: p.producer, Topic: control},
