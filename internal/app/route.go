@@ -25,8 +25,8 @@ type route struct {
 }
 
 // Route decodes the delivery, once, and puts it into the lane of its order.
-func (r *route) Route(d consumer.Delivery) (consumer.Lane, consumer.Work) {
-	work, err := decode(d)
+func (r *route) Route(d *consumer.Delivery) (consumer.Lane, consumer.Work) {
+	work, err := decode(*d)
 	if err != nil {
 		dead := consumer.Dead(reasonOf(err), err)
 		return consumer.Lane{}, func(context.Context) consumer.Verdict { return dead }

@@ -71,7 +71,7 @@ func (c *core) claims() refund.Claims {
 }
 
 // process is work within the spans of its delivery.
-func (r *route) process(ctx context.Context, d consumer.Delivery, work refund.Work, routed time.Time) refund.Verdict {
+func (r *route) process(ctx context.Context, d *consumer.Delivery, work refund.Work, routed time.Time) refund.Verdict {
 	if r.tracing == nil {
 		return r.handler.Handle(ctx, work)
 	}

@@ -71,16 +71,17 @@ type Lane struct {
 	Most int
 }
 
-// Handler turns a delivery into work. Route does no I/O and is called in the order of offsets of a partition.
+// Handler turns a delivery into work. Route does no I/O and is called in the order of offsets of a partition. The
+// delivery is there until its work has ended: keep the pointer, there are thousands.
 type Handler interface {
-	Route(Delivery) (Lane, Work)
+	Route(*Delivery) (Lane, Work)
 }
 
 // HandlerFunc is a function as a Handler that names lanes alone.
 type HandlerFunc func(Delivery) (lane string, work Work)
 
 // Route calls f.
-func (f HandlerFunc) Route(d Delivery) (Lane, Work) {
-	name, work := f(d)
+func (f HandlerFunc) Route(d *Delivery) (Lane, Work) {
+	name, work := f(*d)
 	return Lane{Name: name}, work
 }

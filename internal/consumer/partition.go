@@ -145,13 +145,13 @@ func (p *partition) deliver(r kafka.Record, due time.Time) {
 	if head.err != nil {
 		d.work = func(context.Context) Verdict { return Dead(ReasonUndecodable, head.err) }
 	} else {
-		lane, d.work = p.route(d.Delivery)
+		lane, d.work = p.route(&d.Delivery)
 	}
 	p.session.c.lanes.add(lane, &task{owner: p.session, early: p.delay > 0, step: d.step, of: d})
 }
 
 // route asks the Handler. If that panics, it is asked again where panics of works are counted.
-func (p *partition) route(d Delivery) (lane Lane, work Work) {
+func (p *partition) route(d *Delivery) (lane Lane, work Work) {
 	handler := p.session.c.handler
 	defer func() {
 		if recover() != nil {

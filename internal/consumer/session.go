@@ -39,8 +39,13 @@ type session struct {
 func (c *Consumer) newSession(gen generation, assigned []kafka.Assignment) *session {
 	s := &session{c: c, gen: gen, alive: make(chan struct{}), started: time.Now()}
 	s.works, s.stopWorks = context.WithCancel(context.Background())
+	of := map[bool]int{} // partitions: of delay topics, of the requests
 	for _, a := range assigned {
-		p := &partition{TopicPartition: a.TopicPartition, delay: c.delayOf[a.Topic], session: s, tracker: newTracker(a.Offset)}
+		of[c.delayOf[a.Topic] > 0]++
+	}
+	for _, a := range assigned {
+		p := &partition{TopicPartition: a.TopicPartition, delay: c.delayOf[a.Topic], session: s}
+		p.tracker = newTracker(a.Offset, windowOf(of[p.delay > 0]))
 		p.end.Store(-1)
 		p.source = c.source(a.TopicPartition, a.Offset, p.delay > 0)
 		s.partitions = append(s.partitions, p)

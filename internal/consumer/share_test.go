@@ -160,8 +160,8 @@ type shared struct {
 	work func(Delivery) Verdict
 }
 
-func (s shared) Route(d Delivery) (Lane, Work) {
-	return Lane{Name: string(d.Value), Share: string(d.Key), Most: s.most}, func(context.Context) Verdict { return s.work(d) }
+func (s shared) Route(d *Delivery) (Lane, Work) {
+	return Lane{Name: string(d.Value), Share: string(d.Key), Most: s.most}, func(context.Context) Verdict { return s.work(*d) }
 }
 
 // A merchant's gateway is so slow that its refunds fill the partition's window. Those that came last go away for as long

@@ -7,10 +7,17 @@ import (
 
 // The window of a partition: how much of it may be under way. It bounds memory, and what a restart delivers again.
 const (
-	windowCount  = 2048    // deliveries that are not done
-	windowBytes  = 2 << 20 // of their keys, values and headers
-	windowOffset = 1 << 16 // offsets between the watermark and the newest delivery: done ones behind one that waits
+	windowCount  = 2048     // deliveries that are not done
+	windowLeast  = 256      // of one among many partitions
+	windowAll    = 24 << 10 // of all partitions of the requests, and as many of the delay topics, where that leaves windowLeast
+	windowBytes  = 1 << 10  // of keys, values and headers, times the count
+	windowOffset = 1 << 16  // offsets between the watermark and the newest delivery: done ones behind one that waits
 )
+
+// windowOf is the window of one of so many partitions.
+func windowOf(partitions int) int {
+	return min(max(windowAll/max(partitions, 1), windowLeast), windowCount)
+}
 
 // place is one delivered offset that is not done.
 type place struct {
@@ -26,6 +33,8 @@ type place struct {
 // there is none, everything before the place where reading goes on. Offsets have gaps (transactions, compaction). It
 // never goes back.
 type tracker struct {
+	window int
+
 	mu             sync.Mutex
 	oldest, newest *place // the list of those that are not done
 	position       int64  // where reading goes on; -1: not known yet
@@ -35,15 +44,15 @@ type tracker struct {
 }
 
 // newTracker begins at an offset, or at -1 where it is not known yet.
-func newTracker(start int64) *tracker {
-	return &tracker{position: max(start, -1), freed: make(chan struct{})}
+func newTracker(start int64, window int) *tracker {
+	return &tracker{window: window, position: max(start, -1), freed: make(chan struct{})}
 }
 
 // room is nil when one more delivery fits, else a channel that closes when it may.
 func (t *tracker) room() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.oldest == nil || t.count < windowCount && t.bytes < windowBytes && t.position-t.oldest.offset < windowOffset {
+	if t.oldest == nil || t.count < t.window && t.bytes < t.window*windowBytes && t.position-t.oldest.offset < windowOffset {
 		return nil
 	}
 	return t.freed

@@ -12,7 +12,7 @@ import (
 func TestWatermark(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		start := rapid.Int64Range(0, 100).Draw(t, "start")
-		tr := newTracker(start)
+		tr := newTracker(start, windowCount)
 		next, open, last := start, map[int64]*place{}, start
 		check := func() {
 			mark, known := tr.watermark()
@@ -54,7 +54,7 @@ func TestWatermark(t *testing.T) {
 }
 
 func TestWatermarkIsUnknownBeforeTheFirstOffsetIs(t *testing.T) {
-	tr := newTracker(-2)
+	tr := newTracker(-2, windowCount)
 	if mark, known := tr.watermark(); known {
 		t.Fatalf("watermark %d", mark)
 	}
@@ -71,10 +71,10 @@ func TestWindowIsBoundedByCountBytesAndPlaces(t *testing.T) {
 		limit int
 	}{
 		"count":  {1, func(int) bool { return false }, windowCount},
-		"bytes":  {windowBytes / 4, func(int) bool { return false }, 4},
+		"bytes":  {windowCount * windowBytes / 4, func(int) bool { return false }, 4},
 		"places": {1, func(i int) bool { return i > 0 }, windowOffset},
 	} {
-		tr := newTracker(0)
+		tr := newTracker(0, windowCount)
 		n := 0
 		var first *place
 		for ; tr.room() == nil && n <= one.limit; n++ {
@@ -98,6 +98,15 @@ func TestWindowIsBoundedByCountBytesAndPlaces(t *testing.T) {
 		}
 		if tr.room() != nil {
 			t.Errorf("%s: no room after the first is done", name)
+		}
+	}
+}
+
+// However many partitions a worker has, what is under way in all of them together is bounded.
+func TestManyPartitionsShareTheWindow(t *testing.T) {
+	for partitions, want := range map[int]int{0: 2048, 1: 2048, 12: 2048, 24: 1024, 64: 384, 1000: 256} {
+		if got := windowOf(partitions); got != want {
+			t.Errorf("each of %d has %d, want %d", partitions, got, want)
 		}
 	}
 }
