@@ -16,7 +16,7 @@ import (
 // Measure is one window of one contender, or the whole of another kind of run.
 // Figures that were not taken are zero.
 type Measure struct {
-	Round   int     `json:"round"`
+	Round     int     `json:"round"`
 	Refunds   float64 `json:"refunds"`
 	Seconds   float64 `json:"seconds"`
 	PerSecond float64 `json:"per_second"`
