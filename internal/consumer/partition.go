@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	requestFetch = 256 << 10 // bytes of one fetch
+	requestFetch = 128 << 10 // bytes of one fetch, packed
 	delayFetch   = 64 << 10  // held until due
 	troublePause = time.Second
 	rangePause   = 30 * time.Second

@@ -102,7 +102,7 @@ func Open(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	keepRawBatches()
+	setUp()
 	c := &Client{cfg: cfg, addr: kafkago.TCP(cfg.Brokers...), mechanism: mechanism}
 	c.transport = c.newTransport(cfg.Topics)
 	c.admin = c.newTransport(nil)

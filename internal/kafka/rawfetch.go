@@ -6,14 +6,19 @@ import (
 	"io"
 	"sync"
 
+	"github.com/segmentio/kafka-go/compress"
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/fetch"
 )
 
-// keepRawBatches makes kafka-go hand over the batches of a fetch response as the broker sent them. kafka-go's own decoder
-// drops what exact reading needs: the last offset of a batch (so a batch emptied by compaction cannot be stepped over) and
-// it decompresses what is filtered out. Everything else (connections, versions, routing to leaders) stays kafka-go's.
-var keepRawBatches = sync.OnceFunc(func() { protocol.Register(&fetch.Request{}, &fetchResponse{}) })
+// setUp sets kafka-go up for this package, once. It hands over the batches of a fetch response as the broker sent them:
+// kafka-go's own decoder drops what exact reading needs, the last offset of a batch (so a batch emptied by compaction
+// cannot be stepped over), and it unpacks what is filtered out. And it writes lz4 in small blocks. Everything else
+// (connections, versions, routing to leaders) stays kafka-go's.
+var setUp = sync.OnceFunc(func() {
+	protocol.Register(&fetch.Request{}, &fetchResponse{})
+	compress.Codecs[compress.Lz4] = frugalLz4{compress.Codecs[compress.Lz4]}
+})
 
 // fetchResponse is the answer to a Fetch request, versions 0 to 11 (kafka.apache.org/protocol, Fetch API).
 type fetchResponse struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -13,6 +14,8 @@ import (
 
 // maxUnpacked bounds what one batch may grow to. A batch is at most max.message.bytes long, but packed.
 const maxUnpacked = 64 << 20
+
+var errTooLarge = fmt.Errorf("it grows to more than %d bytes", maxUnpacked)
 
 // buffers are for answers and for what is unpacked of them: both live for a moment, and their bytes are copied (keeper).
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
@@ -28,12 +31,17 @@ func free(b []byte) {
 	}
 }
 
+// unpacking is as many as there are processors: more at a time would only take more memory.
+var unpacking = make(chan struct{}, runtime.GOMAXPROCS(0))
+
 // unpack hands over the batch's records for as long as use runs.
 func (b batch) unpack(use func(records []byte) error) error {
 	compression := b.attributes.Compression()
 	if compression == 0 {
 		return use(b.records)
 	}
+	unpacking <- struct{}{}
+	defer func() { <-unpacking }()
 	unpacked, err := unpackTo(buffer(), b.records, compression)
 	if err != nil {
 		return fmt.Errorf("unpacking (%s): %w", compression, err)
@@ -43,8 +51,11 @@ func (b batch) unpack(use func(records []byte) error) error {
 }
 
 func unpackTo(buffer, packed []byte, compression compress.Compression) ([]byte, error) {
-	if compression == compress.Zstd {
-		return unzstd().DecodeAll(packed, buffer) // kafka-go's reader takes twice the time
+	switch compression { // kafka-go's readers of these take twice the time, and much memory
+	case compress.Zstd:
+		return unzstd().DecodeAll(packed, buffer)
+	case compress.Lz4:
+		return unlz4(buffer, packed)
 	}
 	codec := compression.Codec()
 	if codec == nil {
@@ -74,7 +85,7 @@ func readAll(buffer []byte, from io.Reader) ([]byte, error) {
 		buffer = buffer[:len(buffer)+n]
 		switch {
 		case len(buffer) > maxUnpacked:
-			return nil, fmt.Errorf("it grows to more than %d bytes", maxUnpacked)
+			return nil, errTooLarge
 		case errors.Is(err, io.EOF):
 			return buffer, nil
 		case err != nil:
