@@ -86,10 +86,8 @@ func (l *Lab) createTopic(ctx context.Context, name string, partitions int, conf
 		if err == nil && described.Error() == nil && len(described[name].Partitions) == partitions {
 			return nil
 		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+			return err
 		}
 	}
 }
@@ -116,15 +114,23 @@ func (l *Lab) Drop(ctx context.Context, prefix string) error {
 	return err
 }
 
-// ends is the sum of a topic's end offsets.
+// ends is the sum of a topic's end offsets. A partition that has no leader for a
+// moment, as on a busy machine, is asked again.
 func (l *Lab) ends(ctx context.Context, topic string) (sum int64, err error) {
-	offsets, err := l.admin.ListEndOffsets(ctx, topic)
-	if err == nil {
-		err = offsets.Error()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		offsets, err := l.admin.ListEndOffsets(ctx, topic)
+		if err == nil {
+			err = offsets.Error()
+		}
+		if err == nil {
+			offsets.Each(func(o kadm.ListedOffset) { sum += o.Offset })
+			return sum, nil
+		}
+		if ctx.Err() != nil || time.Now().After(deadline) {
+			return 0, err
+		}
+		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+			return 0, err
+		}
 	}
-	if err != nil {
-		return 0, err
-	}
-	offsets.Each(func(o kadm.ListedOffset) { sum += o.Offset })
-	return sum, nil
 }
