@@ -181,7 +181,7 @@ func (r Record) counts(n News) bool {
 	case FromOperator:
 		return true
 	case FromCallback: // it names no attempt: with more than one, or after a rebuild, which may have missed one, ask
-		return r.Attempt == 0 || r.Attempt == 1 && r.Token != ""
+		return r.Attempt <= 1 && !r.rebuilt()
 	default:
 		return n.Token != "" && n.Token == r.Token
 	}

@@ -112,7 +112,8 @@ func TestDecideTable(t *testing.T) {
 		{"callback paid", open(StatusPending), news(FromCallback, Succeeded), want{StatusSucceeded, true, false, false, HoldsSucceeded}},
 		{"callback failed", open(StatusPending), news(FromCallback, Declined), want{StatusFailed, true, false, false, HoldsNothing}},
 		{"callback failed, of which attempt", with(func(r *Record) { r.Attempt = 2 }), news(FromCallback, Declined), want{StatusPending, false, true, false, HoldsReserved}},
-		{"callback failed, after a rebuild", with(func(r *Record) { r.Token = "" }), news(FromCallback, Declined), want{StatusPending, false, true, false, HoldsReserved}},
+		{"callback failed, after a rebuild", with(func(r *Record) { r.Epoch = 1 }), news(FromCallback, Declined), want{StatusPending, false, true, false, HoldsReserved}},
+		{"callback failed, adopted, after a rebuild", with(func(r *Record) { r.Epoch, r.Attempt = 1, 0 }), news(FromCallback, Declined), want{StatusPending, false, true, false, HoldsReserved}},
 		{"callback with another amount", open(StatusPending), news(FromCallback, Mismatch), want{StatusPending, false, true, false, HoldsReserved}},
 
 		{"paid again said", final(StatusSucceeded, HoldsSucceeded), news(FromCallback, Succeeded), want{StatusSucceeded, false, false, false, HoldsSucceeded}},

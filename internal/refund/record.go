@@ -99,5 +99,9 @@ const SequenceBlock = 1000
 // NextSequence is the sequence of this refund's next event.
 func (r Record) NextSequence() int64 { return max(r.Last.Sequence, r.Epoch*SequenceBlock) + 1 }
 
+// rebuilt says whether the store has lost something, and was rebuilt, since this
+// refund's newest event: of what was not an event it knows nothing.
+func (r Record) rebuilt() bool { return r.Known() && r.Last.Sequence <= r.Epoch*SequenceBlock }
+
 // Known says whether the store has this refund.
 func (r Record) Known() bool { return r.Version > 0 }

@@ -10,9 +10,9 @@ import (
 	"github.com/refundworker/refundworker/internal/kafka"
 )
 
-// Control is the control topic, as far as it says which merchants were ever served. Its keys are kind/merchant; the kind
-// here is "known". Whatever else is written there about a merchant makes it known too: to take a served merchant for a
-// new one may cost money, the other way round costs a scan.
+// Control is the control topic, as far as it says which merchants were ever served. Its keys are kind/merchant; the kinds
+// here are "known", "served" and, of no merchant, "roll". Whatever else is written there about a merchant makes it known
+// too: to take a served merchant for a new one may cost money, the other way round costs a scan.
 type Control struct {
 	Reader Reader
 	Writer Writer
@@ -26,18 +26,32 @@ type Known struct {
 	Epoch    int64     `json:"epoch"` // the store has, or will have had, this epoch of the merchant
 }
 
-const knownKind = "known"
+// Roll is who was ever served.
+type Roll struct {
+	Merchants map[string]Known
+	// Whole: whoever is not on it was never served. A topic that was lost, or is another than before, does not say so,
+	// whatever was written to it since, until the status topic was read from its beginning.
+	Whole bool
+}
+
+const (
+	knownKind  = "known"  // Known, by whoever opens the merchant
+	servedKind = "served" // by whoever makes a roll whole; a kind of its own, or it might take the place of an epoch
+	rollKind   = "roll"   // it is whole
+)
 
 // Read answers all merchants that the topic has heard of when it was called. A later record never lowers an epoch, and a
 // deletion takes nothing back.
-func (c *Control) Read(ctx context.Context) (map[string]Known, error) {
-	all := map[string]Known{}
+func (c *Control) Read(ctx context.Context) (Roll, error) {
+	roll := Roll{Merchants: map[string]Known{}}
+	all := roll.Merchants
 	_, err := c.Reader.Scan(ctx, c.Topic, kafka.FromFirst(), func(r kafka.Record) error {
 		kind, merchant, two := bytes.Cut(r.Key, []byte("/"))
 		if !two {
 			merchant = r.Key // of whoever names a merchant alone
 		}
 		if len(merchant) == 0 {
+			roll.Whole = roll.Whole || string(kind) == rollKind && len(r.Value) > 0
 			return nil
 		}
 		said := Known{Merchant: string(merchant), Since: r.Time}
@@ -58,9 +72,23 @@ func (c *Control) Read(ctx context.Context) (map[string]Known, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return Roll{}, err
 	}
-	return all, nil
+	return roll, nil
+}
+
+// MakeWhole adds merchants to the roll, which has everybody then, and says so: durably, and last.
+func (c *Control) MakeWhole(ctx context.Context, served []string) error {
+	records := make([]kafka.Record, 0, len(served)+1)
+	for _, merchant := range served {
+		records = append(records, kafka.Record{Topic: c.Topic, Key: []byte(servedKind + "/" + merchant), Value: []byte("{}")})
+	}
+	for _, r := range append(records, kafka.Record{Topic: c.Topic, Key: []byte(rollKind + "/"), Value: []byte(`{"whole":true}`)}) {
+		if err := c.Writer.Write(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Write makes a merchant known, durably.

@@ -14,7 +14,8 @@
 //   - the new epoch is above every one that the topic, the store or the control topic ever had, and is on the control
 //     topic before the store has it;
 //   - a merchant is new, and starts at once, only where the control topic, read after the lock was taken, has never
-//     heard of it. Its name is written there before its first claim.
+//     heard of it and says that it knows everybody. Its name is written there before its first claim. A control topic
+//     that was lost is made whole by the next scan.
 //
 // It knows kafka, events and refund. Of the store it declares what it needs (Index).
 package statuslog

@@ -73,8 +73,8 @@ func TestHolds(t *testing.T) {
 	if want := []string{"atrue", "btrue", "btrue", "ctrue", "cfalse", "dtrue"}; !slices.Equal(changes, want) {
 		t.Errorf("%q, want %q", changes, want)
 	}
-	known, err := c.Read(ctx) // a hold makes its merchant known: to take a served one for new may cost money
-	if err != nil || len(known) != 4 {
-		t.Errorf("%v, %v", known, err)
+	roll, err := c.Read(ctx) // a hold makes its merchant known: to take a served one for new may cost money
+	if err != nil || len(roll.Merchants) != 4 {
+		t.Errorf("%v, %v", roll, err)
 	}
 }

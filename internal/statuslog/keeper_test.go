@@ -25,9 +25,9 @@ func TestNewMerchantStartsAtOnce(t *testing.T) {
 		if rec := h.live(request("S1", "r1", "o1", 100), refund.Succeeded); rec.Last.Sequence != 2 {
 			t.Errorf("sequence %d", rec.Last.Sequence)
 		}
-		known, err := h.keeper.Control.Read(t.Context())
-		if err != nil || len(known) != 2 || known["S1"].Since.IsZero() {
-			t.Errorf("%v, %v", known, err)
+		roll, err := h.keeper.Control.Read(t.Context())
+		if err != nil || !roll.Whole || len(roll.Merchants) != 2 || roll.Merchants["S1"].Since.IsZero() {
+			t.Errorf("%+v, %v", roll, err)
 		}
 		if len(h.topics.scans) != 0 {
 			t.Errorf("the status topic was read %d times for new merchants", len(h.topics.scans))
@@ -373,6 +373,53 @@ func TestControlTopicLost(t *testing.T) {
 	})
 }
 
+// A control topic that was lost says nothing until the status topic has been read, whatever is written to it meanwhile: not
+// a hold, nor the first merchant that is rebuilt, makes the next one new. Then it knows everybody again.
+func TestControlTopicThatWasLostIsMadeWhole(t *testing.T) {
+	for _, together := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHouse(t, "S1", "S2", "idle")
+			stop := h.start(h.keeper)
+			for _, merchant := range h.keeper.Merchants {
+				h.open(h.keeper, merchant)
+			}
+			paid := request("S2", "paid", "o1", 600)
+			h.live(paid, refund.Succeeded)
+			h.topics.set(func(tp *topics) { delete(tp.records, controlTopic) })
+			if err := h.keeper.Control.Hold(t.Context(), Hold{Merchant: "S1"}); err != nil {
+				t.Fatal(err)
+			}
+			h.store.Wipe()
+			if _, err := h.store.Begin(t.Context(), "idle", 0); err != nil { // its shard was not lost; it has no event yet
+				t.Fatal(err)
+			}
+			if !together { // another process has begun with S2, and is killed
+				if _, err := h.store.Lock(t.Context(), "S2", 5*time.Minute); err != nil {
+					t.Fatal(err)
+				}
+			}
+			h.open(h.keeper, "S1")
+			h.open(h.keeper, "S2")
+			if c := h.claim(paid, "t"); c.Answer != refund.Finished {
+				t.Errorf("together %t, a paid refund: %d", together, c.Answer)
+			}
+			h.live(request("idle", "r1", "o1", 100), refund.NoCall)
+			stop()
+
+			h.store.Wipe()
+			late := h.another("idle", "new")
+			defer h.start(late)()
+			if took := h.open(late, "new"); took > time.Second {
+				t.Errorf("a new merchant is open after %v", took)
+			}
+			h.open(late, "idle")
+			if c := h.claim(request("idle", "r1", "o1", 100), "t"); c.Answer != refund.InDoubt {
+				t.Errorf("it may have been called: %d", c.Answer)
+			}
+		})
+	}
+}
+
 // The epochs on the status topic count too, where the control topic was lost with the store.
 func TestEpochFromTheEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -441,9 +488,9 @@ func TestControlOfOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	known, err := c.Read(t.Context())
-	if err != nil || len(known) != 4 || known["S4"].Epoch != 7 {
-		t.Errorf("%v, %v", known, err)
+	roll, err := c.Read(t.Context())
+	if err != nil || roll.Whole || len(roll.Merchants) != 4 || roll.Merchants["S4"].Epoch != 7 {
+		t.Errorf("%+v, %v", roll, err)
 	}
 	if err := tp.Write(t.Context(), kafka.Record{Topic: controlTopic, Key: []byte("known/S5"), Value: []byte("{")}); err != nil {
 		t.Fatal(err)

@@ -44,7 +44,7 @@ func (k *Keeper) restore(ctx context.Context, lost []string) {
 		}
 		return
 	}
-	known, err := k.known(ctx)
+	roll, err := k.roll(ctx)
 	if err != nil {
 		for _, j := range jobs {
 			j.fail(err)
@@ -53,8 +53,8 @@ func (k *Keeper) restore(ctx context.Context, lost []string) {
 	}
 	var quiet time.Time
 	for _, j := range jobs {
-		said, isKnown := known.merchants[j.merchant]
-		if known.certain && !isKnown && j.loss.Kind == Everything {
+		said, isKnown := roll.Merchants[j.merchant]
+		if roll.Whole && !isKnown && j.loss.Kind == Everything {
 			k.open(j, true)
 			continue
 		}
@@ -72,6 +72,9 @@ func (k *Keeper) restore(ctx context.Context, lost []string) {
 	}
 	r := &rebuild{Keeper: k, jobs: jobs, window: newWindow()}
 	r.run(ctx)
+	if !roll.Whole && r.served != nil {
+		k.makeWhole(ctx, roll, r.served)
+	}
 	for _, j := range jobs {
 		if j.why() == nil {
 			k.open(j, false)
@@ -82,28 +85,42 @@ func (k *Keeper) restore(ctx context.Context, lost []string) {
 // unfitPause is between two tries at a server that somebody has to change: each writes a line.
 const unfitPause = 5 * time.Second
 
-// knowledge is what the control topic says, and whether its silence says something.
-type knowledge struct {
-	merchants map[string]Known
-	certain   bool
-}
-
-// known reads the control topic to its end. A control topic that knows nobody beside a status topic that holds events is
-// not believed: it was lost or is another one, and nobody is new.
-func (k *Keeper) known(ctx context.Context) (knowledge, error) {
-	merchants, err := k.Control.Read(ctx)
+// roll reads the control topic to its end. One that is not whole beside a status topic without any event is made so: nobody
+// was ever called for.
+func (k *Keeper) roll(ctx context.Context) (Roll, error) {
+	roll, err := k.Control.Read(ctx)
 	if err != nil {
-		return knowledge{}, fmt.Errorf("reading the control topic: %w", err)
+		return Roll{}, fmt.Errorf("reading the control topic: %w", err)
 	}
-	if len(merchants) > 0 {
-		return knowledge{merchants, true}, nil
+	if roll.Whole {
+		return roll, nil
 	}
 	spans, err := k.Log.Reader.Spans(ctx, k.Log.Topic)
 	if err != nil {
-		return knowledge{}, fmt.Errorf("looking at the status topic: %w", err)
+		return Roll{}, fmt.Errorf("looking at the status topic: %w", err)
 	}
-	written := slices.ContainsFunc(spans, func(s kafka.Span) bool { return s.End > 0 })
-	return knowledge{merchants, !written}, nil
+	if !slices.ContainsFunc(spans, func(s kafka.Span) bool { return s.End > 0 }) {
+		roll.Whole = k.makeWhole(ctx, roll, nil)
+	}
+	return roll, nil
+}
+
+// makeWhole puts on the roll who has events on the status topic, and who may have some soon: whoever is open. One that is
+// closed and has none is new, and written there by whoever opens it. Where this fails, the next loss costs a scan.
+func (k *Keeper) makeWhole(ctx context.Context, roll Roll, served map[string]bool) bool {
+	missing := slices.Collect(maps.Keys(served))
+	for _, merchant := range k.merchants() {
+		if _, err := k.Index.Epoch(ctx, merchant); k.loss(err).Kind == Nothing && !served[merchant] {
+			missing = append(missing, merchant)
+		}
+	}
+	missing = slices.DeleteFunc(missing, func(merchant string) bool { _, on := roll.Merchants[merchant]; return on })
+	slices.Sort(missing)
+	if err := k.Control.MakeWhole(ctx, missing); err != nil {
+		k.Logger.Warn().Err(err).Msg("the control topic does not say that it knows every merchant: the next one that is not on it costs a scan")
+		return false
+	}
+	return true
 }
 
 // open raises the epoch, which opens the merchant: last of all. The control topic has it before the store does, so that

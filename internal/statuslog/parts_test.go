@@ -251,9 +251,9 @@ func TestRebuildOnParts(t *testing.T) {
 	if err != nil || noted.Record.Last.Sequence != 1001 {
 		t.Errorf("sequence %d, %v", noted.Record.Last.Sequence, err)
 	}
-	known, err := p.keeper.Control.Read(t.Context())
-	if err != nil || known["S1"].Epoch != 1 {
-		t.Errorf("%+v, %v", known, err)
+	roll, err := p.keeper.Control.Read(t.Context())
+	if err != nil || roll.Merchants["S1"].Epoch != 1 {
+		t.Errorf("%+v, %v", roll, err)
 	}
 }
 

@@ -19,6 +19,8 @@ type rebuild struct {
 	applying sync.WaitGroup
 	read     atomic.Int64
 	total    int64
+	// served is everybody who has an event on the topic; nil where it was not read from its beginning to its end.
+	served map[string]bool
 }
 
 // errNobody ends a scan for which nobody waits any more.
@@ -37,6 +39,9 @@ func (r *rebuild) run(ctx context.Context) {
 		}
 		r.applying.Wait()
 		ended()
+	}
+	if err != nil {
+		r.served = nil
 	}
 	if err != nil && !errors.Is(err, errNobody) {
 		for _, j := range r.jobs {
@@ -57,7 +62,13 @@ func (r *rebuild) scan(ctx context.Context, from kafka.From) error {
 func (r *rebuild) each(record kafka.Record) error {
 	r.read.Add(1)
 	merchant, ok := merchantOf(record.Key)
-	if !ok || record.Value == nil {
+	if !ok {
+		return nil
+	}
+	if r.served != nil && !r.served[string(merchant)] {
+		r.served[string(merchant)] = true
+	}
+	if record.Value == nil {
 		return nil
 	}
 	j := r.jobs[string(merchant)]
@@ -102,7 +113,9 @@ func (r *rebuild) from(ctx context.Context) (kafka.From, error) {
 		notes, whole = append(notes, offsets), whole || !ok
 	}
 	from, begin := kafka.FromFirst(), map[int]int64{}
-	if !whole {
+	if whole {
+		r.served = map[string]bool{}
+	} else {
 		begin = earliest(notes)
 		from = kafka.FromOffsets(begin)
 	}

@@ -104,6 +104,8 @@ func Run(t *testing.T, open func(*testing.T) *Part) {
 		{"OneRebuildsAtATime", oneRebuildsAtATime},
 		{"ARebuildBringsBack", aRebuildBringsBack},
 		{"ARebuildGoesForwardOnly", aRebuildGoesForwardOnly},
+		{"ARebuildPinsTheSmallestTotal", aRebuildPinsTheSmallestTotal},
+		{"ARebuildTrustsNoAttempt", aRebuildTrustsNoAttempt},
 		{"WhatIsFinalHereIsNotTouched", whatIsFinalHereIsNotTouched},
 		{"ARestoredRequestIsWhole", aRestoredRequestIsWhole},
 		{"ARebuildTakesManyAtOnce", aRebuildTakesManyAtOnce},

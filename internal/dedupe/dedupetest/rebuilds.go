@@ -291,6 +291,60 @@ func aRebuildGoesForwardOnly(b *bench) {
 	b.claim(refund.Yours, claimOf("new", "t1", amount(700)))
 }
 
+// aRebuildPinsTheSmallestTotal where refunds of an order disagree about it, in whatever steps and order they come back:
+// "first" was pinned at 5000 until it let go, and then "paid" took 900 of 1000.
+func aRebuildPinsTheSmallestTotal(b *bench) {
+	of := func(no string, minor, total int64, status refund.Status, sequence int64) refund.Record {
+		rec := onTopic(no, status, sequence, 1)
+		rec.Request.Amount.Minor, rec.Request.OrderAmount.Minor = minor, total
+		return rec
+	}
+	before, paid := of("first", 300, 5000, refund.StatusPending, 1), of("paid", 900, 1000, refund.StatusSucceeded, 2)
+	failed, waiting := of("first", 300, 5000, refund.StatusFailed, 2), of("first", 300, 5000, refund.StatusWaiting, 2)
+	rest := func(minor, total int64) refund.Claim {
+		return claimOf("rest", "t", amount(minor), func(c *refund.Claim) { c.Request.OrderAmount.Minor = total })
+	}
+	for name, steps := range map[string][]refund.Record{
+		"the latest alone":       {failed, paid},
+		"each":                   {before, failed, paid},
+		"let go after the other": {before, paid, failed},
+		"the other first":        {paid, before, failed},
+		"waiting, first":         {waiting, paid},
+		"waiting, last":          {paid, waiting},
+		"waiting later":          {before, paid, waiting},
+	} {
+		b.Wipe()
+		b.rebuild(steps...)
+		b.claim(refund.OrderConflict, rest(4000, 5000))
+		held := b.load("first").Holding == refund.HoldsReserved
+		if held { // until a query has proved that it was not sent
+			b.claim(refund.OverTotal, rest(1, 1000))
+			asked := b.claim(refund.InDoubt, claimOf("first", "q", amount(300), func(c *refund.Claim) { c.Request.OrderAmount.Minor = 5000 })).Record
+			asked.Doubt = false
+			asked.Holding = refund.HoldsNothing
+			if _, ok, err := b.Store.Record(b.ctx, asked, "q"); err != nil || !ok {
+				b.Fatal(name, ok, err)
+			}
+			b.claim(refund.OrderConflict, claimOf("first", "t", amount(300), func(c *refund.Claim) { c.Request.OrderAmount.Minor = 5000 }))
+		}
+		b.claim(refund.OverTotal, rest(101, 1000))
+		b.claim(refund.Yours, rest(100, 1000))
+	}
+}
+
+// aRebuildTrustsNoAttempt: a resend publishes the stored event again, with the attempt before it. That of an adopted
+// refund says that there was none.
+func aRebuildTrustsNoAttempt(b *bench) {
+	b.Wipe()
+	b.rebuild(onTopic("adopted", refund.StatusUnknown, 2, 0), onTopic("sent", refund.StatusPending, 1, 1))
+	for no, attempt := range map[string]int{"adopted": 0, "sent": 1} {
+		got := b.claim(refund.InDoubt, claimOf(no, "q")).Record
+		if got.Attempt != attempt || got.CallEnd != Start {
+			b.Errorf("%s: attempt %d, ended %s", no, got.Attempt, got.CallEnd)
+		}
+	}
+}
+
 // whatIsFinalHereIsNotTouched, unless somebody had a reason to ask about it: then nobody has the right to do so any more.
 func whatIsFinalHereIsNotTouched(b *bench) {
 	finished := func(no string) refund.Record {

@@ -8,7 +8,8 @@
 --       for longer than the retention)};
 --       {'locked', clock, ''}: the rebuild is not ours any more; {'serving', clock, ''}: the sentinel stands
 -- Guarantee  only forward, by sequence: an older event changes no status. Whatever is stored afterwards has no lease and
---       no token, its attempt has ended now, and what may have been called holds its amount, whatever the order's total.
+--       no token, what may have been called has ended its attempt now, and holds its amount, whatever the order's total.
+--       An order is pinned to the smallest total of all that were seen to hold something.
 --       What is final here and in its newest event is not touched. Repeating it changes nothing but the clock.
 
 if redis.call('GET', KEYS[2]) ~= ARGV[2] .. '|' .. server() then return {'locked', now, ''} end
@@ -31,19 +32,29 @@ local function onto(old, new)
   return r
 end
 
--- Nobody has a lease any more; what may have been called, and has not ended, is in doubt.
+-- Nobody has a lease any more; what may have been called, and has not ended, is in doubt. That is all that is open: the
+-- attempt of its event, also none, may have been followed by another that a resend began.
 local function void(r)
-  local called = tonumber(r[ATTEMPT]) > 0
   if final(r) then
     r[HOLDING] = r[STATUS] == 'S' and 'S' or '-'
   else
+    local called = open(r) or tonumber(r[ATTEMPT]) > 0
     if r[STATUS] == 'W' then set(r, 'd', called) end
-    r[HOLDING] = (open(r) or called) and 'R' or '-'
+    r[HOLDING] = called and 'R' or '-'
     if called then r[CALL_END] = num(now_ms) end
   end
   r[TOKEN], r[LEASE_END] = '', '0'
   set(r, 'q', false)
   set(r, 'a', false)
+end
+
+-- Refunds that disagree about their order's total held it one after another, and nobody knows which of those that come
+-- back first will hold it in the end: the smallest total is safe. A waiting refund holds for its doubt alone; its total
+-- may be another than the order was pinned to after it had let go.
+local function pin_again(o, r, total)
+  if r[STATUS] == 'W' then total = 0 end
+  if o.count > 0 and total > 0 and o.total > total then o.total = total end
+  pin(o, total, r[CURRENCY], o.count)
 end
 
 -- What a key cannot be read for (a slot that moves) fails before anything of this refund is written.
@@ -57,7 +68,7 @@ local function settle(old, r, total)
   local key = orders .. r.order
   local o = load_order(key)
   if old and old.order == r.order then hold(o, old[HOLDING], tonumber(old[AMOUNT]), -1) end
-  if r[HOLDING] ~= '-' then pin(o, total, r[CURRENCY], o.count) end
+  if r[HOLDING] ~= '-' then pin_again(o, r, total) end
   hold(o, r[HOLDING], tonumber(r[AMOUNT]), 1)
   if o.known or o.count > 0 then store_order(key, o, retention) end
 end

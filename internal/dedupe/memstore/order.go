@@ -59,9 +59,20 @@ func (o *order) pin(total int64, c refund.Currency) {
 	}
 }
 
+// pinAgain is pin during a rebuild: lua/restore.lua.
+func (o *order) pinAgain(next refund.Record, total int64) {
+	if next.Last.Status == refund.StatusWaiting {
+		total = 0
+	}
+	if o.count > 0 && total > 0 && o.total > total {
+		o.total = total
+	}
+	o.pin(total, next.Request.Amount.Currency)
+}
+
 // settle moves a reservation from what the old record holds to what the new one
 // does, and tells whether the new one's order is fully refunded then.
-func (t *step) settle(old *refund.Record, next refund.Record, total int64) (full bool) {
+func (t *step) settle(old *refund.Record, next refund.Record, pin func(*order)) (full bool) {
 	if old != nil && old.Order != "" && old.Order != next.Order && old.Holding != refund.HoldsNothing {
 		o := t.order(old.Order)
 		o.hold(*old, -1)
@@ -75,7 +86,7 @@ func (t *step) settle(old *refund.Record, next refund.Record, total int64) (full
 		o.hold(*old, -1)
 	}
 	if next.Holding != refund.HoldsNothing {
-		o.pin(total, next.Request.Amount.Currency)
+		pin(&o)
 	}
 	o.hold(next, 1)
 	if o.known || o.count > 0 {

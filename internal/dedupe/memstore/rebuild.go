@@ -165,26 +165,23 @@ func (t *step) restore(rec refund.Record) {
 		}
 	}
 	r := &e.rec
-	called := r.Attempt > 0
 	r.Holding = refund.HoldsNothing
-	switch {
+	switch called := r.Last.Status.Open() || r.Attempt > 0; {
 	case r.Last.Status == refund.StatusSucceeded:
 		r.Holding = refund.HoldsSucceeded
-	case r.Last.Status.Open() || !r.Last.Status.Final() && called:
-		r.Holding = refund.HoldsReserved
+	case r.Last.Status.Final():
+	case called:
+		r.Holding, r.CallEnd = refund.HoldsReserved, at(t.ms())
 	}
 	if r.Last.Status == refund.StatusWaiting {
-		r.Doubt = called
-	}
-	if !r.Last.Status.Final() && called {
-		r.CallEnd = at(t.ms())
+		r.Doubt = r.Attempt > 0
 	}
 	r.Token, r.LeaseEnd, r.Accepted, e.query = "", at(0), false, false
 	var before *refund.Record
 	if known {
 		before = &old.rec
 	}
-	t.settle(before, *r, rec.Request.OrderAmount.Minor)
+	t.settle(before, *r, func(o *order) { o.pinAgain(*r, rec.Request.OrderAmount.Minor) })
 	t.store(e)
 	if !known && r.Last.Status.Final() {
 		stored := t.m.records[rec.Request.RefundNo]

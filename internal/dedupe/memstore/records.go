@@ -94,7 +94,7 @@ func (t *step) record(next refund.Record, endLease string) (bool, error) {
 	if known {
 		before = &old.rec
 	}
-	full := t.settle(before, e.rec, next.Request.OrderAmount.Minor)
+	full := t.settle(before, e.rec, func(o *order) { o.pin(next.Request.OrderAmount.Minor, next.Request.Amount.Currency) })
 	if event {
 		e.rec.Last.OrderFullyRefunded = full
 	}

@@ -151,11 +151,11 @@ func (s *system) record(ctx context.Context, key refund.Key) (refund.Record, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	known, wrong := s.Control.Read(ctx)
+	roll, wrong := s.Control.Read(ctx)
 	if wrong != nil {
 		return rec, wrong
 	}
-	if _, served := known[key.Merchant]; served {
+	if _, served := roll.Merchants[key.Merchant]; served || !roll.Whole {
 		return rec, err
 	}
 	return refund.Record{Request: refund.Request{Key: key}}, nil

@@ -45,11 +45,11 @@ func (r *run) rebuild(ctx context.Context, merchant, reason string, yes bool, wa
 	if _, err := s.account(merchant); err != nil {
 		return err
 	}
-	known, err := s.Control.Read(ctx)
+	roll, err := s.Control.Read(ctx)
 	if err != nil {
 		return err
 	}
-	if _, served := known[merchant]; !served {
+	if _, served := roll.Merchants[merchant]; !served && roll.Whole {
 		return wrong("merchant %s was never served: there is nothing to rebuild", merchant)
 	}
 	if !yes {
