@@ -155,7 +155,7 @@ func (s *system) record(ctx context.Context, key refund.Key) (refund.Record, err
 	if wrong != nil {
 		return rec, wrong
 	}
-	if _, served := roll.Merchants[key.Merchant]; served || !roll.Whole {
+	if _, served := roll.Merchants[key.Merchant]; served {
 		return rec, err
 	}
 	return refund.Record{Request: refund.Request{Key: key}}, nil

@@ -49,7 +49,7 @@ func (r *run) rebuild(ctx context.Context, merchant, reason string, yes bool, wa
 	if err != nil {
 		return err
 	}
-	if _, served := roll.Merchants[merchant]; !served && roll.Whole {
+	if _, served := roll.Merchants[merchant]; !served {
 		return wrong("merchant %s was never served: there is nothing to rebuild", merchant)
 	}
 	if !yes {
