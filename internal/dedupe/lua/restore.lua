@@ -74,11 +74,11 @@ local function settle(old, r, total)
 end
 
 -- By far the most are final and meet nothing that is stored: those are stored as they came, without taking them apart.
-local function fresh(key, at)
-  local left = tonumber(ARGV[at + 6]) + retention - now_ms
+local function fresh(key, told)
+  local left = told.recorded + retention - now_ms
   if left <= 0 then return '' end
-  settle(nil, {order = ARGV[at + 5], [HOLDING] = ARGV[at + 2], [AMOUNT] = ARGV[at + 3], [CURRENCY] = ARGV[at + 4]}, tonumber(ARGV[at + 1]))
-  redis.call('SET', key, ARGV[at], 'PX', num(left))
+  settle(nil, {order = told.order, [HOLDING] = told.holding, [AMOUNT] = told.amount, [CURRENCY] = told.currency}, told.total)
+  redis.call('SET', key, told.event, 'PX', num(left))
   return ''
 end
 
@@ -94,20 +94,24 @@ local function done(value, event)
   return told <= tonumber(sequence) and told <= tonumber(published)
 end
 
-local function restore(key, at)
+local function restore(key, told)
   local value = redis.call('GET', key)
-  if not value and ARGV[at + 2] ~= '' then return fresh(key, at) end
-  if value and done(value, ARGV[at]) then return '' end
-  local old, r = unpack_record(value), unpack_record(ARGV[at])
+  if not value and told.holding ~= '' then return fresh(key, told) end
+  if value and done(value, told.event) then return '' end
+  local old, r = unpack_record(value), unpack_record(told.event)
   if old then r = onto(old, r) end
   void(r)
-  settle(old, r, tonumber(ARGV[at + 1]))
+  settle(old, r, told.total)
   value = store(key, r, num(retention))
   return final(r) and '' or value
 end
 
 local answers = {'ok', now, ''}
 for i = 1, (#KEYS - 2) / 2 do
-  answers[i + 3] = restore(KEYS[2 * i + 1], 7 * i - 2)
+  local at = 7 * i - 2
+  answers[i + 3] = restore(KEYS[2 * i + 1], {
+    event = ARGV[at], total = tonumber(ARGV[at + 1]),
+    holding = ARGV[at + 2], amount = ARGV[at + 3], currency = ARGV[at + 4], order = ARGV[at + 5], recorded = tonumber(ARGV[at + 6]),
+  })
 end
 return answers
