@@ -47,6 +47,7 @@ type Store struct {
 	grace     time.Duration
 	scripts   scripts
 	epochs    sync.Map // merchant (string) -> epoch (int64), as last seen in its sentinel
+	queues    sync.Map // server (*redis.Client) -> *pipeline
 }
 
 // New builds a Store on a client of Dial; it does not connect yet.

@@ -25,3 +25,15 @@ func (s *Store) OrderKey(merchant, order string) string     { return s.keys(merc
 
 // QueueKey is where the places of a merchant's waiting refunds are.
 func (s *Store) QueueKey(merchant string) string { return s.keys(merchant).queue() }
+
+// Waiting counts the steps that are not under way yet.
+func (s *Store) Waiting() (n int) {
+	s.queues.Range(func(_, way any) bool {
+		p := way.(*pipeline)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		n += len(p.waiting)
+		return true
+	})
+	return n
+}

@@ -100,7 +100,7 @@ func (s *Store) runAt(ctx context.Context, script *redis.Script, merchant string
 	names = append([]string{s.keys(merchant).sentinel()}, names...)
 	args = append([]any{epoch}, args...)
 	seen := time.Now()
-	raw, err := script.Run(ctx, s.client, names, args...).Slice()
+	raw, err := s.eval(ctx, script, names, args)
 	if err != nil {
 		return reply{}, unavailable(err)
 	}

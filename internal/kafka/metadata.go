@@ -30,32 +30,49 @@ func (c *Client) Partitions(ctx context.Context, topic string) (int, error) {
 }
 
 func (c *Client) partitions(ctx context.Context, topic string) (int, error) {
-	all, err := c.metadata(ctx, topic)
-	if err != nil {
-		return 0, err
-	}
-	for i := range all.Topics {
-		if t := &all.Topics[i]; t.Name == topic {
-			if t.ErrorCode != 0 {
-				return 0, kafkago.Error(t.ErrorCode)
-			}
-			if len(t.Partitions) == 0 {
-				return 0, kafkago.LeaderNotAvailable
-			}
-			return len(t.Partitions), nil
-		}
-	}
-	return 0, kafkago.UnknownTopicOrPartition
+	leaders, err := c.leaders(ctx, topic)
+	return len(leaders), err
 }
 
-// partitionsWithin asks until ctx ends, as the brokers may be restarting; a topic that they do not know may be new, and is
+// leaders are the ids of each partition's leader, as of at most a second ago; -1 where there is none.
+func (c *Client) leaders(ctx context.Context, topic string) ([]int32, error) {
+	all, err := c.metadata(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all.Topics {
+		t := &all.Topics[i]
+		if t.Name != topic {
+			continue
+		}
+		if t.ErrorCode != 0 {
+			return nil, kafkago.Error(t.ErrorCode)
+		}
+		if len(t.Partitions) == 0 {
+			return nil, kafkago.LeaderNotAvailable
+		}
+		leaders := make([]int32, len(t.Partitions))
+		for j := range leaders {
+			leaders[j] = -1
+		}
+		for _, p := range t.Partitions {
+			if int(p.PartitionIndex) < len(leaders) {
+				leaders[p.PartitionIndex] = p.LeaderID
+			}
+		}
+		return leaders, nil
+	}
+	return nil, kafkago.UnknownTopicOrPartition
+}
+
+// leadersWithin asks until ctx ends, as the brokers may be restarting; a topic that they do not know may be new, and is
 // asked for some seconds only.
-func (c *Client) partitionsWithin(ctx context.Context, topic string) (n int, err error) {
+func (c *Client) leadersWithin(ctx context.Context, topic string) (leaders []int32, err error) {
 	err = c.trying(ctx, func() error {
-		n, err = c.partitions(ctx, topic)
+		leaders, err = c.leaders(ctx, topic)
 		return err
 	})
-	return n, err
+	return leaders, err
 }
 
 // offsetWithin is listOffset in the same way.

@@ -17,11 +17,11 @@ const writeLimit = 30 * time.Second
 // Producer writes records, keyed ones to the partition that the Java client would choose. Safe for concurrent use; many
 // callers together make large batches.
 //
-// It batches and retries itself on kafka-go's Produce, because kafka-go's Writer goes on writing for its 30 attempts
-// after the caller has given up, drops a batch on io.EOF or while a partition has no leader, and makes an idle caller
-// wait for its batch timeout. Here one request a partition is under way at a time, and whatever comes meanwhile makes
-// the next one: an idle caller waits for nothing, order within a partition is the order of the Writes, and no attempt
-// begins for a record whose caller has gone.
+// It batches and retries itself on kafka-go's protocol, because kafka-go's Writer goes on writing for its 30 attempts
+// after the caller has given up, drops a batch on io.EOF or while a partition has no leader, makes an idle caller wait for
+// its batch timeout, and sends a request for each partition. Here one request to each leader is under way at a time, for
+// all of its partitions, and whatever comes meanwhile makes the next one: an idle caller waits for nothing, order within a
+// partition is the order of the Writes, and no attempt begins for a record whose caller has gone.
 //
 // Ghost writes: when Write ends with an error, a request under way at that instant may still be appended (a broker may
 // even have appended it before). And a retried record may be on the topic twice. So an error means "perhaps", and a
@@ -29,15 +29,17 @@ const writeLimit = 30 * time.Second
 type Producer struct {
 	client *Client
 
-	mu     sync.Mutex
-	queues map[TopicPartition]*partitionQueue
-	closed bool
-	work   sync.WaitGroup
+	mu      sync.Mutex
+	queues  map[TopicPartition]*partitionQueue
+	senders map[int32]*sender // by the leader's id
+	topics  map[string]placing
+	closed  bool
+	work    sync.WaitGroup // Writes, senders, and partitions that rest
 }
 
 // Producer makes a new one. Close it.
 func (c *Client) Producer() *Producer {
-	return &Producer{client: c, queues: map[TopicPartition]*partitionQueue{}}
+	return &Producer{client: c, queues: map[TopicPartition]*partitionQueue{}, senders: map[int32]*sender{}, topics: map[string]placing{}}
 }
 
 // Close lets what is being written end (each Write has its deadline) and refuses what comes later.
@@ -63,22 +65,21 @@ func (p *Producer) Write(ctx context.Context, records ...Record) error {
 	}
 	defer p.work.Done()
 
-	batch := make([]*pending, len(records))
+	all := make([]*pending, len(records))
+	leaders := make([]int32, len(records))
 	for i, r := range records {
-		tp, err := p.place(ctx, r)
+		tp, leader, err := p.place(ctx, r)
 		if err != nil {
 			return fmt.Errorf("kafka: writing to %s: %w", r.Topic, explain(err))
 		}
 		if r.Time.IsZero() {
 			r.Time = time.Now()
 		}
-		batch[i] = &pending{ctx: ctx, record: r, tp: tp, size: sizeOf(r), done: make(chan struct{})}
+		all[i], leaders[i] = &pending{ctx: ctx, record: r, tp: tp, size: sizeOf(r), done: make(chan struct{})}, leader
 	}
-	for _, one := range batch {
-		p.enqueue(one)
-	}
+	p.enqueue(all, leaders)
 	var errs []error
-	for _, one := range batch {
+	for _, one := range all {
 		if err := one.wait(); err != nil {
 			errs = append(errs, err)
 		}
@@ -96,40 +97,80 @@ func (p *Producer) enter() error {
 	return nil
 }
 
-// place chooses the partition: by murmur2 of the key as the Java client does, at random where the key is null.
-func (p *Producer) place(ctx context.Context, r Record) (TopicPartition, error) {
-	n, err := p.client.partitionsWithin(ctx, r.Topic)
-	if err != nil {
-		return TopicPartition{}, err
-	}
-	if r.Key == nil {
-		return TopicPartition{r.Topic, rand.IntN(n)}, nil
-	}
-	all := make([]int, n)
-	for i := range all {
-		all[i] = i
-	}
-	return TopicPartition{r.Topic, kafkago.Murmur2Balancer{Consistent: true}.Balance(kafkago.Message{Key: r.Key}, all...)}, nil
+// placing is where the records of a topic go, as of some time.
+type placing struct {
+	leaders    []int32 // by partition
+	partitions []int   // 0, 1, ...
+	until      time.Time
 }
 
-func (p *Producer) enqueue(one *pending) {
+// place chooses the partition, by murmur2 of the key as the Java client does, at random where the key is null, and tells
+// its leader.
+func (p *Producer) place(ctx context.Context, r Record) (TopicPartition, int32, error) {
+	to, err := p.placing(ctx, r.Topic)
+	if err != nil {
+		return TopicPartition{}, 0, err
+	}
+	n := 0
+	if r.Key == nil {
+		n = rand.IntN(len(to.partitions))
+	} else {
+		n = kafkago.Murmur2Balancer{Consistent: true}.Balance(kafkago.Message{Key: r.Key}, to.partitions...)
+	}
+	return TopicPartition{r.Topic, n}, to.leaders[n], nil
+}
+
+// placing is remembered for as long as the metadata is.
+func (p *Producer) placing(ctx context.Context, topic string) (placing, error) {
+	p.mu.Lock()
+	to, there := p.topics[topic]
+	p.mu.Unlock()
+	if there && time.Now().Before(to.until) {
+		return to, nil
+	}
+	leaders, err := p.client.leadersWithin(ctx, topic)
+	if err != nil {
+		return placing{}, err
+	}
+	to = placing{leaders: leaders, partitions: make([]int, len(leaders)), until: time.Now().Add(metadataTTL)}
+	for i := range to.partitions {
+		to.partitions[i] = i
+	}
+	p.mu.Lock()
+	p.topics[topic] = to
+	p.mu.Unlock()
+	return to, nil
+}
+
+// leader is the one of a partition by the newest metadata.
+func (p *Producer) leader(tp TopicPartition) (int32, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), attemptTimeout)
+	defer cancel()
+	leaders, err := p.client.leaders(ctx, tp.Topic)
+	switch {
+	case err != nil:
+		return 0, err
+	case tp.Partition >= len(leaders):
+		return 0, kafkago.UnknownTopicOrPartition
+	case leaders[tp.Partition] < 0:
+		return 0, kafkago.LeaderNotAvailable
+	}
+	return leaders[tp.Partition], nil
+}
+
+func (p *Producer) enqueue(all []*pending, leaders []int32) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	q := p.queues[one.tp]
-	if q == nil {
-		q = &partitionQueue{client: p.client, tp: one.tp}
-		p.queues[one.tp] = q
-	}
-	q.waiting = append(q.waiting, one)
-	if !q.running {
-		q.running = true
-		p.work.Add(1)
-		go func() {
-			defer p.work.Done()
-			for batch := q.next(&p.mu); batch != nil; batch = q.next(&p.mu) {
-				q.send(batch)
-			}
-		}()
+	for i, one := range all {
+		q := p.queues[one.tp]
+		if q == nil {
+			q = &partitionQueue{tp: one.tp}
+			p.queues[one.tp] = q
+		}
+		q.waiting = append(q.waiting, one)
+		if !q.busy {
+			p.hand(q, leaders[i])
+		}
 	}
 }
 

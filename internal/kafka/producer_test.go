@@ -57,7 +57,7 @@ func TestKeysGoWhereTheJavaClientPutsThem(t *testing.T) {
 	p := c.producer()
 	for i := range 50 {
 		key := fmt.Appendf(nil, "S0003469/order-%d", i)
-		got, err := p.place(t.Context(), Record{Topic: topic, Key: key})
+		got, _, err := p.place(t.Context(), Record{Topic: topic, Key: key})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -36,12 +36,12 @@ func FromOffsets(offsets map[int]int64) From { return From{offsets: maps.Clone(o
 // partitions; its error ends the scan. Trouble with the brokers is waited out until ctx ends; what cannot get better
 // (ErrNoTopic, OutOfRangeError of a given offset, CorruptError) is returned.
 func (c *Client) Scan(ctx context.Context, topic string, from From, each func(Record) error) (map[int]int64, error) {
-	n, err := c.partitionsWithin(ctx, topic)
+	leaders, err := c.leadersWithin(ctx, topic)
 	if err != nil {
 		return nil, fmt.Errorf("kafka: scanning %s: %w", topic, explain(err))
 	}
-	ends := make(map[int]int64, n)
-	for i := range n {
+	ends := make(map[int]int64, len(leaders))
+	for i := range leaders {
 		if ends[i], err = c.offsetWithin(ctx, TopicPartition{topic, i}, End); err != nil {
 			return nil, fmt.Errorf("kafka: scanning %s/%d: %w", topic, i, explain(err))
 		}
@@ -52,10 +52,10 @@ func (c *Client) Scan(ctx context.Context, topic string, from From, each func(Re
 // Tail reads like Scan and goes on until ctx ends, then returns nil. New partitions of the topic are found when it is
 // called anew.
 func (c *Client) Tail(ctx context.Context, topic string, from From, each func(Record) error) error {
-	n, err := c.partitionsWithin(ctx, topic)
+	leaders, err := c.leadersWithin(ctx, topic)
 	if err == nil {
-		ends := make(map[int]int64, n)
-		for i := range n {
+		ends := make(map[int]int64, len(leaders))
+		for i := range leaders {
 			ends[i] = never
 		}
 		_, err = c.read(ctx, topic, from, ends, each)

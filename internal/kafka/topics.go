@@ -43,7 +43,7 @@ func (c *Client) EnsureTopics(ctx context.Context, specs []TopicSpec) error {
 		}
 	}
 	for _, s := range specs { // until our own metadata knows them, whoever created them just now
-		if _, err := c.partitionsWithin(ctx, s.Name); err != nil {
+		if _, err := c.leadersWithin(ctx, s.Name); err != nil {
 			return fmt.Errorf("kafka: topic %s exists but is not to be seen: %w", s.Name, explain(err))
 		}
 	}
