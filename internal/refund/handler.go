@@ -134,14 +134,12 @@ func (d *delivery) claim(ctx context.Context, slot *heldSlot) Verdict {
 			}
 		case claimed.Answer == NotNow && claimed.Wait < d.account.MaxWait:
 			// In its place, but without the slot: it is another's until then.
-			return Verdict{Kind: Again, After: claimed.Wait, Err: errNotYet}
+			return Verdict{Kind: Soon, After: claimed.Wait}
 		default:
 			return d.unclaimed(ctx, claimed)
 		}
 	}
 }
-
-var errNotYet = errors.New("its turn at the merchant's rate, or its order's interval, comes in a moment")
 
 // sendForFollowUp sends what a follow-up found to be surely not sent. Its slot was
 // for a query, which an operator's hold and a breaker let pass sooner than a
