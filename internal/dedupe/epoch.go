@@ -8,8 +8,8 @@ import (
 )
 
 // Epoch reads the merchant's epoch from its sentinel. Where there is none the
-// error is *refund.Unavailable around *ErrEpochMissing; where the server is not
-// the one that wrote it, around *ErrServerChanged, which holds it.
+// error is *refund.Unavailable around *EpochMissingError; where the server is not
+// the one that wrote it, around *ServerChangedError, which holds it.
 func (s *Store) Epoch(ctx context.Context, merchant string) (int64, error) {
 	raw, err := s.scripts.epoch.Run(ctx, s.client, []string{s.keys(merchant).sentinel()}, 0).Slice()
 	if err != nil {

@@ -26,7 +26,7 @@ func TestForgetClosesAMerchantUntilItsRebuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := store.Load(ctx, refund.Key{Merchant: "a", RefundNo: "1"})
-	var missing *dedupe.ErrEpochMissing
+	var missing *dedupe.EpochMissingError
 	if !errors.As(err, &missing) {
 		t.Errorf("a step was taken: %v", err)
 	}

@@ -49,7 +49,7 @@ func (k *Keeper) begin(ctx context.Context, merchant string) (*job, error) {
 	j.holder.Go(func() { k.hold(j) })
 	// Only what is seen under the lock counts: another process may have ended a rebuild before it.
 	_, err = k.Index.Epoch(j.ctx, merchant)
-	if j.loss = k.loss(err); j.loss.Kind == Nothing {
+	if j.loss = LossOf(err); j.loss.Kind == Nothing {
 		k.end(j)
 		return nil, err
 	}

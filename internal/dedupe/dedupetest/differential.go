@@ -69,8 +69,8 @@ func both[V comparable](p *pair, r *rapid.T, what string, step func(Store) (V, e
 // kind is what an error means, without its words.
 func kind(err error) string {
 	var unavailable *refund.Unavailable
-	var gone *dedupe.ErrEpochMissing
-	var changed *dedupe.ErrServerChanged
+	var gone *dedupe.EpochMissingError
+	var changed *dedupe.ServerChangedError
 	switch {
 	case err == nil:
 		return "none"

@@ -47,7 +47,7 @@ func whatIsGoneIsNotNew(b *bench) {
 	b.claim(refund.Yours, claimOf("r1", "t1"))
 	b.Wipe()
 	for step, err := range b.steps() {
-		if missing := unavailable[*dedupe.ErrEpochMissing](b, step, err); missing.Merchant != merchant {
+		if missing := unavailable[*dedupe.EpochMissingError](b, step, err); missing.Merchant != merchant {
 			b.Errorf("%s: %+v", step, missing)
 		}
 	}
@@ -60,7 +60,7 @@ func aFailoverIsNoticed(b *bench) {
 	}
 	b.Failover()
 	for step, err := range b.steps() {
-		if changed := unavailable[*dedupe.ErrServerChanged](b, step, err); changed.Merchant != merchant || changed.Epoch != 0 {
+		if changed := unavailable[*dedupe.ServerChangedError](b, step, err); changed.Merchant != merchant || changed.Epoch != 0 {
 			b.Errorf("%s: %+v", step, changed)
 		}
 	}
@@ -68,7 +68,7 @@ func aFailoverIsNoticed(b *bench) {
 		b.Errorf("noted %q, %v", noted, err)
 	}
 	_, err := b.Store.Begin(b.ctx, merchant, 0)
-	unavailable[*dedupe.ErrServerChanged](b, "an epoch that is not higher", err)
+	unavailable[*dedupe.ServerChangedError](b, "an epoch that is not higher", err)
 }
 
 // A failover whose new server is a minute ahead, of a refund that the rebuild did not touch (its event was noted before):
