@@ -492,11 +492,32 @@ func TestControlOfOthers(t *testing.T) {
 	if err != nil || roll.Whole || len(roll.Merchants) != 4 || roll.Merchants["S4"].Epoch != 7 {
 		t.Errorf("%+v, %v", roll, err)
 	}
-	if err := tp.Write(t.Context(), kafka.Record{Topic: controlTopic, Key: []byte("known/S5"), Value: []byte("{")}); err != nil {
+}
+
+// What cannot be read is not read as nothing; whoever writes its key again has mended it.
+func TestControlThatCannotBeRead(t *testing.T) {
+	tp := newTopics()
+	c := &Control{Reader: tp, Writer: tp, Topic: controlTopic}
+	for key, value := range map[string]string{"known/S5": "{", "known/S6": `{"merchant":"S7","epoch":9}`} {
+		if err := tp.Write(t.Context(), kafka.Record{Topic: controlTopic, Key: []byte(key), Value: []byte(value)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.Read(t.Context()); err == nil || !strings.Contains(err.Error(), "write its key known/S5 again") || !strings.Contains(err.Error(), "known/S6") {
+		t.Errorf("both: %v", err)
+	}
+	if err := c.Write(t.Context(), Known{Merchant: "S5", Epoch: 4}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Read(t.Context()); err == nil || !strings.Contains(err.Error(), "known/S5") {
-		t.Errorf("what cannot be read is not read as nothing: %v", err)
+	if _, err := c.Read(t.Context()); err == nil || strings.Contains(err.Error(), "S5") || !strings.Contains(err.Error(), "known/S6") {
+		t.Errorf("the other: %v", err)
+	}
+	if err := c.Write(t.Context(), Known{Merchant: "S6", Epoch: 5}); err != nil {
+		t.Fatal(err)
+	}
+	roll, err := c.Read(t.Context())
+	if err != nil || len(roll.Merchants) != 2 || roll.Merchants["S5"].Epoch != 4 || roll.Merchants["S6"].Epoch != 5 {
+		t.Errorf("%+v, %v", roll, err)
 	}
 }
 
