@@ -20,9 +20,9 @@ func (s *Store) Epoch(ctx context.Context, merchant string) (int64, error) {
 
 // Begin starts an epoch: it writes the sentinel, with the identity of the server
 // that is asked, where there is none or one with a lower epoch, and answers the
-// epoch that is stored then. The first is 0, so that sequences begin at 1. It is for a merchant that is new; after a loss the
-// rebuild ends with Finish, and while one is under way Begin is refused
-// (ErrRebuilding).
+// epoch that is stored then. The first is 0, so that sequences begin at 1. It is
+// for a merchant that is new; after a loss the rebuild ends with Finish, and while
+// one is under way Begin is refused (ErrRebuilding).
 func (s *Store) Begin(ctx context.Context, merchant string, epoch int64) (int64, error) {
 	return s.begin(ctx, merchant, epoch, "")
 }

@@ -22,7 +22,8 @@ type Work struct {
 
 // Handler takes one delivery to one verdict. Its steps, in this order: slot,
 // claim, publish the intent, sign, look at the lease, call, record, publish,
-// published. DESIGN.md, section 3, says what breaks without each.
+// published. Package explorer leaves each of them out in turn and shows what
+// breaks; DESIGN.md, section 3, says why.
 type Handler struct {
 	Accounts Accounts
 	Claims   Claims
@@ -49,8 +50,8 @@ type CallReport struct {
 	Took     time.Duration
 }
 
-// announceAfter: a wait of this length or more is told to subscribers (WAITING).
-const announceAfter = time.Minute
+// tellAfter: a wait of this length or more is told to subscribers (WAITING).
+const tellAfter = time.Minute
 
 // delivery is one Work at its account, on its way through the steps.
 type delivery struct {
