@@ -32,7 +32,8 @@ func (r *Recorder) persist(ctx context.Context, name string, step func() error) 
 	}
 }
 
-// pause waits, or ends with ctx.
+// pause waits, or ends with ctx. Package statuslog has the same, for the domain
+// exports no clockwork.
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -122,7 +122,7 @@ func (j *job) persist(step func() error, passing func(error) bool) error {
 	}
 }
 
-// pause waits, or ends with ctx.
+// pause waits, or ends with ctx. Package refund has the same, and exports no clockwork.
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

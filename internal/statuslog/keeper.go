@@ -66,7 +66,7 @@ func (k *Keeper) Run(ctx context.Context) {
 	defer k.work.Wait()
 	for {
 		if lost := k.look(ctx); len(lost) > 0 {
-			k.work.Go(func() { k.restore(ctx, lost) })
+			k.work.Go(func() { k.bringBack(ctx, lost) })
 		}
 		timer := time.NewTimer(k.Every)
 		select {

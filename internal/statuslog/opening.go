@@ -12,8 +12,8 @@ import (
 	"github.com/refundworker/refundworker/internal/refund"
 )
 
-// restore brings merchants back, each under its lock: new ones at once, the others after the quiet time by one scan.
-func (k *Keeper) restore(ctx context.Context, lost []string) {
+// bringBack brings merchants back, each under its lock: new ones at once, the others after the quiet time by one scan.
+func (k *Keeper) bringBack(ctx context.Context, lost []string) {
 	defer k.release(lost)
 	jobs := map[string]*job{}
 	defer func() {
