@@ -10,10 +10,10 @@ import (
 	"testing"
 )
 
-// pages are README.md and all of docs.
+// pages are those at the root and all of docs.
 func pages(t *testing.T) (all []string) {
 	t.Helper()
-	for _, pattern := range []string{"README.md", "ARCHITECTURE.md", "docs/*.md", "docs/runbooks/*.md"} {
+	for _, pattern := range []string{"README.md", "ARCHITECTURE.md", "DESIGN.md", "docs/*.md", "docs/runbooks/*.md"} {
 		files, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %v", pattern, err)

@@ -88,6 +88,9 @@ func reasonOf(err error) consumer.Reason {
 	return consumer.ReasonUndecodable
 }
 
+// shortestPause before the same work runs again in its place.
+const shortestPause = 10 * time.Millisecond
+
 // verdict translates: the words are the same, the packages do not know each other.
 func verdict(v refund.Verdict) consumer.Verdict {
 	switch v.Kind {
@@ -98,7 +101,9 @@ func verdict(v refund.Verdict) consumer.Verdict {
 	case refund.Dead:
 		return consumer.Dead(consumer.Reason(v.Reason), v.Err)
 	case refund.Again:
-		return consumer.Again(max(v.After, 10*time.Millisecond), v.Err.Error())
+		return consumer.Again(max(v.After, shortestPause), v.Err.Error())
+	case refund.Soon:
+		return consumer.Soon(max(v.After, shortestPause), "its turn at the merchant's rate, or at its order's interval")
 	default:
 		return consumer.Abandon()
 	}

@@ -86,5 +86,5 @@ func (r *route) process(ctx context.Context, d *consumer.Delivery, work refund.W
 }
 
 var verdictWords = map[refund.VerdictKind]string{
-	refund.Done: "done", refund.Later: "later", refund.Dead: "dead", refund.Again: "again", refund.Abandon: "abandoned",
+	refund.Done: "done", refund.Later: "later", refund.Dead: "dead", refund.Again: "again", refund.Soon: "soon", refund.Abandon: "abandoned",
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/refundworker/refundworker/internal/admin"
 	"github.com/refundworker/refundworker/internal/config"
 	"github.com/refundworker/refundworker/internal/consumer"
-	"github.com/refundworker/refundworker/internal/dedupe"
 	"github.com/refundworker/refundworker/internal/kafka"
 	"github.com/refundworker/refundworker/internal/refund"
 	"github.com/refundworker/refundworker/internal/statuslog"
@@ -102,26 +101,13 @@ const keeperEvery = 3 * time.Second
 func (c *core) keeper() *statuslog.Keeper {
 	topics := c.cfg.Kafka.Topics
 	return statuslog.NewKeeper(statuslog.Config{
-		Merchants: namesOf(c.cfg.Merchants), Index: c.store, Loss: lossOf,
+		Merchants: namesOf(c.cfg.Merchants), Index: c.store,
 		Log:       &statuslog.Log{Reader: c.kafka, Topic: topics.Status},
 		Control:   c.control(),
 		FollowUps: c.followUps(), After: c.schedule.After,
 		Quiet: c.cfg.Worker.ClaimLease + c.cfg.Redis.FailoverGrace,
 		Every: keeperEvery, Logger: c.log, Metrics: c.rebuildMetrics(),
 	})
-}
-
-// lossOf reads an error of the store for its keeper.
-func lossOf(err error) statuslog.Loss {
-	var missing *dedupe.ErrEpochMissing
-	var changed *dedupe.ErrServerChanged
-	switch {
-	case errors.As(err, &missing):
-		return statuslog.Loss{Kind: statuslog.Everything}
-	case errors.As(err, &changed):
-		return statuslog.Loss{Kind: statuslog.Suffix, Epoch: changed.Epoch}
-	}
-	return statuslog.Loss{}
 }
 
 // prepareWorker is prepare, and refuses a start that would leave delayed messages

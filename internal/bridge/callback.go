@@ -132,7 +132,7 @@ func (h *handler) note(ctx context.Context, account Account, notice refund.Notic
 	if err != nil {
 		return unavailable(err, report)
 	}
-	if noted.Owed {
+	if noted.Ask {
 		after := h.Schedule.After(noted.Record.FollowUp + 1)
 		err := h.persist(ctx, "follow-up", func() error { return h.FollowUps.FollowUp(ctx, noted.Record, after) })
 		if err != nil {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/refundworker/refundworker/internal/app"
 	"github.com/refundworker/refundworker/internal/audit"
-	"github.com/refundworker/refundworker/internal/refund"
 )
 
 // Options of a run.
@@ -58,9 +57,8 @@ func (r *run) run(ctx context.Context) error {
 		return err
 	}
 	defer client.Close()
-	watching, stop := context.WithCancel(ctx)
-	defer stop()
-	r.seen = watch(watching, client)
+	r.seen = watch(ctx, client)
+	defer r.seen.end()
 	log, err := os.Create(filepath.Join(r.Dir, "faults.log"))
 	if err != nil {
 		return err
@@ -73,11 +71,12 @@ func (r *run) run(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	unseen := r.seen.end()
 	report, err := r.system.Audit(ctx)
 	if err != nil {
-		return errors.Join(unsettled, fmt.Errorf("audit: %w", err))
+		return errors.Join(unsettled, unseen, fmt.Errorf("audit: %w", err))
 	}
-	wrongs := append(r.monkey.wrongs, unsettled, r.missing(report))
+	wrongs := append(r.monkey.wrongs, unsettled, unseen, r.missing(report))
 	if !report.OK() {
 		wrongs = append(wrongs, errors.New("the audit found broken promises"))
 	}
@@ -110,40 +109,6 @@ func (r *run) hurt(ctx context.Context, client *app.Client, log io.Writer) error
 func (r *run) missing(report audit.Report) error {
 	if report.Requests < r.shop.tally.Messages {
 		return fmt.Errorf("%d messages were acknowledged, the request topic has %d", r.shop.tally.Messages, report.Requests)
-	}
-	return nil
-}
-
-// traced is how many findings get their whole story.
-const traced = 10
-
-// trace writes the story of each refund that a finding names.
-func (r *run) trace(ctx context.Context, report audit.Report) error {
-	var keys []refund.Key
-	for _, f := range report.Findings {
-		if f.RefundNo != "" && len(keys) < traced {
-			keys = append(keys, f.Key)
-		}
-	}
-	open, _ := r.seen.open(r.shop.tally)
-	for _, one := range open[:min(len(open), traced)] {
-		var key refund.Key
-		if _, err := fmt.Sscanf(one, "%s", &key.RefundNo); err == nil {
-			keys = append(keys, splitKey(key.RefundNo))
-		}
-	}
-	if len(keys) == 0 {
-		return nil
-	}
-	file, err := os.Create(filepath.Join(r.Dir, "traces.txt"))
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	for _, key := range keys {
-		if err := r.system.Trace(ctx, key, file); err != nil {
-			return fmt.Errorf("tracing %s: %w", key, err)
-		}
 	}
 	return nil
 }

@@ -24,12 +24,13 @@ const (
 )
 
 // The times of the configuration: what takes minutes in production takes seconds
-// here, in the same proportions.
+// here; their order stays: session <= lease <= resend_after.
 const (
 	sessionTimeout = 2 * time.Second
 	claimLease     = 3 * time.Second
 	callTimeout    = time.Second
 	resendAfter    = 5 * time.Second
+	longestDelay   = 5 * time.Second
 	// timeTolerance is how late a signed call may leave before the gateway refuses
 	// it as stale: it must land before a query's "not found" is believed.
 	timeTolerance = 3 * time.Second
@@ -91,7 +92,7 @@ func (s *System) configureGateways(more map[string]any) error {
 func (s *System) yaml(brokers int) string {
 	text := strings.NewReplacer(
 		"BROKERS", strings.Join(s.Kafka.Brokers, ", "), "SESSION", sessionTimeout.String(), "REPLICATION", fmt.Sprint(map[bool]int{true: 3, false: 1}[brokers >= 3]),
-		"REDIS", s.Redis.Addr, "LEASE", claimLease.String(), "BRIDGE_ADMIN", s.ports.bridgeAdmin, "BRIDGE", s.ports.bridge,
+		"REDIS", s.Redis.Addr, "LEASE", claimLease.String(), "LONGEST", longestDelay.String(), "BRIDGE_ADMIN", s.ports.bridgeAdmin, "BRIDGE", s.ports.bridge,
 	).Replace(`kafka:
   brokers: [BROKERS]
   session_timeout: SESSION
@@ -102,7 +103,7 @@ worker:
   drain_timeout: 2s
   claim_lease: LEASE
   review_after: 1m
-  delays: [1s, 2s, 5s]
+  delays: [1s, 2s, LONGEST]
 bridge: {admin: "BRIDGE_ADMIN", listen: "BRIDGE", timeout: 2s}
 log: {level: debug, format: json}
 merchants:

@@ -5,6 +5,7 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"math/rand/v2"
 	"os/exec"
@@ -228,9 +229,7 @@ func between(rng *rand.Rand, least, most time.Duration) time.Duration {
 
 // digest makes a number of a name.
 func digest(name string) uint64 {
-	sum := uint64(14695981039346656037)
-	for _, b := range []byte(name) {
-		sum = (sum ^ uint64(b)) * 1099511628211
-	}
-	return sum
+	sum := fnv.New64a()
+	_, _ = sum.Write([]byte(name)) // never fails
+	return sum.Sum64()
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/refundworker/refundworker/internal/refund"
 )
 
 // message is one record for the request topic.
@@ -21,8 +23,8 @@ type message struct {
 // published counts what the publisher was to do.
 type published struct {
 	Messages, Refunds, Orders, Repeats, Conflicts, Unreadable int
-	keys                                                      []string        // merchant/refund_no of each refund
-	endless                                                   map[string]bool // of those that the gateway never ends
+	keys                                                      []refund.Key
+	endless                                                   map[refund.Key]bool // that the gateway never ends
 }
 
 // shop makes orders and their refunds: the same from the same seed.
@@ -33,7 +35,7 @@ type shop struct {
 }
 
 func newShop(seed uint64) *shop {
-	return &shop{rng: rand.New(rand.NewPCG(seed, 1)), tally: published{endless: map[string]bool{}}}
+	return &shop{rng: rand.New(rand.NewPCG(seed, 1)), tally: published{endless: map[refund.Key]bool{}}}
 }
 
 // kinds of refunds: what is common to all requests of a merchant and flow.
@@ -61,7 +63,7 @@ func (s *shop) order(now time.Duration) []message {
 		}
 		s.tally.Refunds++
 		m := s.request(kind, fmt.Sprintf("%s-%d", order, i+1), order, amount, total)
-		s.tally.keys = append(s.tally.keys, kind["merchant"]+"/"+m.no)
+		s.tally.keys = append(s.tally.keys, refund.Key{Merchant: kind["merchant"], RefundNo: m.no})
 		m.due = now + s.within(6*time.Second)
 		m.script = s.script(kind["merchant"], m.no)
 		all = append(all, m)
@@ -117,7 +119,7 @@ func (s *shop) script(merchant, no string) map[string]any {
 			"notifications": []any{map[string]any{"after": (5*time.Second + s.within(15*time.Second)).String()}},
 		}
 	case 4: // taken, and never ended
-		s.tally.endless[merchant+"/"+no] = true
+		s.tally.endless[refund.Key{Merchant: merchant, RefundNo: no}] = true
 		return map[string]any{"calls": []any{map[string]any{"result": "process", "times": -1}}}
 	}
 	return nil

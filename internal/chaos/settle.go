@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
@@ -22,13 +21,19 @@ type statuses struct {
 	mu      sync.Mutex
 	newest  map[string]statuslog.Entry // by merchant/refund_no
 	changed time.Time                  // when an event came that said something new
+
+	stop context.CancelFunc
+	done chan struct{}
+	err  error // once done: why it ended by itself
 }
 
-// watch follows the status topic until ctx ends.
+// watch follows the status topic until end, or ctx's.
 func watch(ctx context.Context, client *app.Client) *statuses {
-	s := &statuses{newest: map[string]statuslog.Entry{}, changed: time.Now()}
+	s := &statuses{newest: map[string]statuslog.Entry{}, changed: time.Now(), done: make(chan struct{})}
+	ctx, s.stop = context.WithCancel(ctx)
 	go func() {
-		_ = client.Watch(ctx, func(e statuslog.Entry) error {
+		defer close(s.done)
+		err := client.Watch(ctx, func(e statuslog.Entry) error {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			key := string(e.Key)
@@ -40,23 +45,43 @@ func watch(ctx context.Context, client *app.Client) *statuses {
 			}
 			return nil
 		})
+		if err != nil && ctx.Err() == nil {
+			s.err = fmt.Errorf("following the status topic: %w", err)
+		}
 	}()
 	return s
 }
 
+// end stops watching, and says why it had ended before.
+func (s *statuses) end() error {
+	s.stop()
+	<-s.done
+	return s.err
+}
+
+// unended is a refund that has no final status.
+type unended struct {
+	key    refund.Key
+	status refund.Status
+}
+
+func (u unended) String() string {
+	if u.status == refund.StatusNone {
+		return u.key.String() + " no status"
+	}
+	return u.key.String() + " " + string(u.status)
+}
+
 // open names the refunds without an end, but those whose gateway never ends them.
-func (s *statuses) open(all published) (open []string, changed time.Time) {
+func (s *statuses) open(all published) (open []unended, changed time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, key := range all.keys {
-		status := s.newest[key].Status.Status
+		status := s.newest[key.String()].Status.Status
 		if status.Final() || status.Open() && all.endless[key] {
 			continue
 		}
-		if status == refund.StatusNone {
-			status = "no status"
-		}
-		open = append(open, key+" "+string(status))
+		open = append(open, unended{key, status})
 	}
 	return open, s.changed
 }
@@ -66,7 +91,7 @@ const (
 	settleLook = 250 * time.Millisecond
 	// calm is how long nothing may change any more before it is judged: longer
 	// than the longest delay and a lease.
-	calm = 5*time.Second + claimLease + 2*time.Second
+	calm = longestDelay + claimLease + 2*time.Second
 )
 
 // settle waits until every refund has ended that can, all requests are taken, and
@@ -103,7 +128,7 @@ func (s *System) settle(ctx context.Context, seen *statuses, all published, log 
 		}
 		if time.Since(began) > settleTime {
 			return 0, fmt.Errorf("not settled %s after the last fault: %d requests not taken, %d refunds without an end: %s",
-				settleTime, unread, len(open), strings.Join(open[:min(len(open), 10)], ", "))
+				settleTime, unread, len(open), open[:min(len(open), 10)])
 		}
 		select {
 		case <-tick.C:

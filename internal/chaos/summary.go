@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/refundworker/refundworker/internal/audit"
-	"github.com/refundworker/refundworker/internal/refund"
 )
 
 // summary prints the run in one block.
@@ -74,9 +73,4 @@ func sum[K comparable](counts map[K]int) string {
 		total += n
 	}
 	return fmt.Sprint(total)
-}
-
-func splitKey(key string) refund.Key {
-	merchant, no, _ := strings.Cut(key, "/")
-	return refund.Key{Merchant: merchant, RefundNo: no}
 }

@@ -14,9 +14,41 @@ import (
 	"strings"
 	"time"
 
+	"github.com/refundworker/refundworker/internal/audit"
 	"github.com/refundworker/refundworker/internal/kafka"
 	"github.com/refundworker/refundworker/internal/refund"
 )
+
+// traced is how many findings get their whole story.
+const traced = 10
+
+// trace writes the story of each refund that a finding names.
+func (r *run) trace(ctx context.Context, report audit.Report) error {
+	var keys []refund.Key
+	for _, f := range report.Findings {
+		if f.RefundNo != "" && len(keys) < traced {
+			keys = append(keys, f.Key)
+		}
+	}
+	open, _ := r.seen.open(r.shop.tally)
+	for _, one := range open[:min(len(open), traced)] {
+		keys = append(keys, one.key)
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	file, err := os.Create(filepath.Join(r.Dir, "traces.txt"))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	for _, key := range keys {
+		if err := r.system.Trace(ctx, key, file); err != nil {
+			return fmt.Errorf("tracing %s: %w", key, err)
+		}
+	}
+	return nil
+}
 
 // moment is one thing that happened to a refund.
 type moment struct {

@@ -96,7 +96,7 @@ func (d *delivering) carryOut(v Verdict) (finished bool, rest time.Duration) {
 		err = d.writeLater(v)
 	case kindDead:
 		err = d.writeDead(v)
-	case kindAgain:
+	case kindAgain, kindSoon:
 		d.count(v)
 		d.verdict = nil
 		d.setWaits(fmt.Sprintf("its next try: %s", v.why))

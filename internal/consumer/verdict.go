@@ -29,11 +29,12 @@ const (
 	kindLater
 	kindDead
 	kindAgain
+	kindSoon
 )
 
-var kindNames = [...]string{kindAbandon: "abandoned", kindDone: "done", kindLater: "later", kindDead: "dead", kindAgain: "again"}
+var kindNames = [...]string{kindAbandon: "abandoned", kindDone: "done", kindLater: "later", kindDead: "dead", kindAgain: "again", kindSoon: "soon"}
 
-// Verdict says what becomes of a delivery. Make it by Done, Later, Dead, Again or Abandon; the zero Verdict is Abandon.
+// Verdict says what becomes of a delivery. Make it by Done, Later, Dead, Again, Soon or Abandon; the zero Verdict is Abandon.
 type Verdict struct {
 	kind     verdictKind
 	after    time.Duration
@@ -73,20 +74,26 @@ func Again(after time.Duration, why string) Verdict {
 	return Verdict{kind: kindAgain, after: after, why: why}
 }
 
+// Soon does what Again does, and is counted apart: nothing is wrong, the message's turn comes after this time. Keep it to
+// the few seconds that one merchant may hold a partition's window; for longer use Later.
+func Soon(after time.Duration, why string) Verdict {
+	return Verdict{kind: kindSoon, after: after, why: why}
+}
+
 // Abandon: cannot be decided here, most often because the generation's last sign of life is too old. Nothing is
 // committed past this message. The next owner of the partition gets it; and if it turns out that the generation lives on
 // (a commit sent after the abandonment is acknowledged), this process runs the work again in its place, as a redelivery.
 func Abandon() Verdict { return Verdict{kind: kindAbandon} }
 
-// String names the verdict for logs: done, later, dead, again or abandoned.
+// String names the verdict for logs: done, later, dead, again, soon or abandoned.
 func (v Verdict) String() string {
 	switch v.kind {
 	case kindLater:
 		return fmt.Sprintf("later (%s, %s)", v.after, v.cause)
 	case kindDead:
 		return fmt.Sprintf("dead (%s)", v.reason)
-	case kindAgain:
-		return fmt.Sprintf("again in %s (%s)", v.after, v.why)
+	case kindAgain, kindSoon:
+		return fmt.Sprintf("%s in %s (%s)", kindNames[v.kind], v.after, v.why)
 	}
 	return kindNames[v.kind]
 }

@@ -197,10 +197,11 @@ func TestADeadLetterCarriesTheMessageUnchanged(t *testing.T) {
 	})
 }
 
-// Again keeps the place in the lane and in the watermark, and lets others run.
-func TestAgainRunsTheWorkAgainInItsPlace(t *testing.T) {
+// Again and Soon keep the place in the lane and in the watermark, and let others run. They are counted apart: only Again
+// is trouble.
+func TestAgainAndSoonRunTheWorkAgainInItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var order []string
+		var order, counted []string
 		w := newWorld(t, func(d Delivery) (string, Work) {
 			lane := "one"
 			if d.Offset == 2 {
@@ -210,12 +211,18 @@ func TestAgainRunsTheWorkAgainInItsPlace(t *testing.T) {
 			return lane, func(context.Context) Verdict {
 				tries++
 				order = append(order, fmt.Sprintf("%d.%d", d.Offset, tries))
-				if d.Offset == 0 && tries < 3 {
+				switch {
+				case d.Offset == 0 && tries == 1:
+					return Soon(10*time.Second, "its turn at the merchant's rate")
+				case d.Offset == 0 && tries == 2:
 					return Again(10*time.Second, "redis cannot be reached")
 				}
 				return Done()
 			}
-		}, func(c *Config) { c.MaxInFlight = 1; c.StuckAfter = 12 * time.Second })
+		}, func(c *Config) {
+			c.MaxInFlight, c.StuckAfter = 1, 12*time.Second
+			c.Metrics.Delivered = func(_, verdict string) { counted = append(counted, verdict) }
+		})
 		w.put("requests", 0, many(3)...)
 		stop := w.start()
 		pass(15 * time.Second)
@@ -228,6 +235,9 @@ func TestAgainRunsTheWorkAgainInItsPlace(t *testing.T) {
 		pass(15 * time.Second)
 		if w.gen.at("requests", 0) != 3 || !slices.Equal(order, []string{"0.1", "2.1", "0.2", "0.3", "1.1"}) {
 			t.Errorf("committed %d, order %v", w.gen.at("requests", 0), order)
+		}
+		if !slices.Equal(counted, []string{"soon", "done", "again", "done", "done"}) {
+			t.Errorf("counted %v", counted)
 		}
 		stop()
 	})

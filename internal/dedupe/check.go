@@ -159,7 +159,7 @@ func (f facts) replicas(ctx context.Context, c *redis.Client, grace time.Duratio
 	}
 	seconds, err := strconv.Atoi(settings["min-replicas-max-lag"])
 	if lag := time.Duration(seconds) * time.Second; err == nil && lag > grace {
-		return fmt.Errorf("%s: min-replicas-max-lag is %s, longer than redis.failover_grace (%s)", f.addr(), lag, grace)
+		return fmt.Errorf("%s: min-replicas-max-lag is %s, longer than redis.failover_grace (%s); lower it, or raise redis.failover_grace to as much", f.addr(), lag, grace)
 	}
 	return err
 }

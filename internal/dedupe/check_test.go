@@ -133,7 +133,7 @@ func TestARestartIsNoticed(t *testing.T) {
 	}
 	server.start()
 	_, err = store.Load(ctx, rec.Key())
-	if changed, ok := errors.AsType[*dedupe.ErrServerChanged](err); !ok || changed.Epoch != 4 {
+	if changed, ok := errors.AsType[*dedupe.ServerChangedError](err); !ok || changed.Epoch != 4 {
 		t.Fatalf("restarted: %v", err)
 	}
 	token, err := store.Lock(ctx, "M", time.Minute)
@@ -170,7 +170,7 @@ func TestAPromotionIsNoticed(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = store.Load(ctx, rec.Key())
-	if _, ok := errors.AsType[*dedupe.ErrServerChanged](err); !ok {
+	if _, ok := errors.AsType[*dedupe.ServerChangedError](err); !ok {
 		t.Fatalf("promoted: %v", err)
 	}
 }

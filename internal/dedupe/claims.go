@@ -66,7 +66,6 @@ func claimed(key refund.Key, reply reply) (refund.Claimed, error) {
 		Answer: answer,
 		Record: rec,
 		Wait:   time.Duration(reply.number(0)) * time.Microsecond,
-		Repeat: reply.number(1) == 1,
 	}, err
 }
 

@@ -154,7 +154,7 @@ func TestASlotThatMoves(t *testing.T) {
 		claim.Request.Merchant = merchant
 		_, err := c.store.Claim(t.Context(), claim)
 		down, ok := errors.AsType[*refund.Unavailable](err)
-		_, gone := errors.AsType[*dedupe.ErrEpochMissing](err)
+		_, gone := errors.AsType[*dedupe.EpochMissingError](err)
 		if !ok || gone || !strings.Contains(down.Why, "moving this slot") {
 			t.Fatalf("%s: a claim: %v", when, err)
 		}
@@ -164,7 +164,7 @@ func TestASlotThatMoves(t *testing.T) {
 	}
 	changed := func(when string, err error) {
 		t.Helper()
-		if server, ok := errors.AsType[*dedupe.ErrServerChanged](err); !ok || server.Epoch != 3 {
+		if server, ok := errors.AsType[*dedupe.ServerChangedError](err); !ok || server.Epoch != 3 {
 			t.Fatalf("%s: %v", when, err)
 		}
 	}

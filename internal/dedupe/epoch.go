@@ -8,8 +8,8 @@ import (
 )
 
 // Epoch reads the merchant's epoch from its sentinel. Where there is none the
-// error is *refund.Unavailable around *ErrEpochMissing; where the server is not
-// the one that wrote it, around *ErrServerChanged, which holds it.
+// error is *refund.Unavailable around *EpochMissingError; where the server is not
+// the one that wrote it, around *ServerChangedError, which holds it.
 func (s *Store) Epoch(ctx context.Context, merchant string) (int64, error) {
 	raw, err := s.scripts.epoch.Run(ctx, s.client, []string{s.keys(merchant).sentinel()}, 0).Slice()
 	if err != nil {
@@ -20,9 +20,9 @@ func (s *Store) Epoch(ctx context.Context, merchant string) (int64, error) {
 
 // Begin starts an epoch: it writes the sentinel, with the identity of the server
 // that is asked, where there is none or one with a lower epoch, and answers the
-// epoch that is stored then. The first is 0, so that sequences begin at 1. It is for a merchant that is new; after a loss the
-// rebuild ends with Finish, and while one is under way Begin is refused
-// (ErrRebuilding).
+// epoch that is stored then. The first is 0, so that sequences begin at 1. It is
+// for a merchant that is new; after a loss the rebuild ends with Finish, and while
+// one is under way Begin is refused (ErrRebuilding).
 func (s *Store) Begin(ctx context.Context, merchant string, epoch int64) (int64, error) {
 	return s.begin(ctx, merchant, epoch, "")
 }

@@ -15,30 +15,38 @@ import (
 	"github.com/refundworker/refundworker/internal/refund"
 )
 
-// ErrEpochMissing says that a merchant has no sentinel in Redis: it is new, or
-// what Redis knew of it is gone. *refund.Unavailable wraps it.
-type ErrEpochMissing struct{ Merchant string }
+// EpochMissingError says that a merchant has no sentinel in Redis: it is new, or
+// what Redis knew of it is gone. *refund.Unavailable wraps it. It is a
+// statuslog.Lost.
+type EpochMissingError struct{ Merchant string }
 
-func (e *ErrEpochMissing) Error() string {
+func (e *EpochMissingError) Error() string {
 	return "no epoch is stored for merchant " + e.Merchant
 }
 
-// ErrServerChanged says that the sentinel was written under another identity of
+// Kept is false: nothing is left.
+func (e *EpochMissingError) Kept() (epoch int64, ok bool) { return 0, false }
+
+// ServerChangedError says that the sentinel was written under another identity of
 // the server: it restarted or failed over, and its last writes may be gone.
-// Epoch is what the sentinel still holds. *refund.Unavailable wraps it.
-type ErrServerChanged struct {
+// Epoch is what the sentinel still holds. *refund.Unavailable wraps it. It is a
+// statuslog.Lost.
+type ServerChangedError struct {
 	Merchant string
 	Epoch    int64
 }
 
-func (e *ErrServerChanged) Error() string {
+func (e *ServerChangedError) Error() string {
 	return fmt.Sprintf("the server is not the one that wrote epoch %d of merchant %s", e.Epoch, e.Merchant)
 }
+
+// Kept is the epoch that the sentinel still holds.
+func (e *ServerChangedError) Kept() (epoch int64, ok bool) { return e.Epoch, true }
 
 func gone(merchant string) error {
 	return &refund.Unavailable{
 		Why: "Redis knows nothing of merchant " + merchant + "; waiting for it to be rebuilt from the status topic",
-		Err: &ErrEpochMissing{Merchant: merchant},
+		Err: &EpochMissingError{Merchant: merchant},
 	}
 }
 
@@ -46,7 +54,7 @@ func changed(merchant, epoch string) error {
 	n, _ := strconv.ParseInt(epoch, 10, 64) // 0 where the sentinel is not readable: lower than any epoch
 	return &refund.Unavailable{
 		Why: "Redis restarted or failed over; waiting for merchant " + merchant + " to be rebuilt from the status topic",
-		Err: &ErrServerChanged{Merchant: merchant, Epoch: n},
+		Err: &ServerChangedError{Merchant: merchant, Epoch: n},
 	}
 }
 

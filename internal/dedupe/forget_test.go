@@ -3,6 +3,7 @@ package dedupe_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 
@@ -26,14 +27,14 @@ func TestForgetClosesAMerchantUntilItsRebuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := store.Load(ctx, refund.Key{Merchant: "a", RefundNo: "1"})
-	var missing *dedupe.ErrEpochMissing
+	var missing *dedupe.EpochMissingError
 	if !errors.As(err, &missing) {
 		t.Errorf("a step was taken: %v", err)
 	}
 	if _, err := store.Load(ctx, refund.Key{Merchant: "b", RefundNo: "1"}); err != nil {
 		t.Errorf("another merchant: %v", err)
 	}
-	if _, err := store.Lock(ctx, "a", 1e9); err != nil {
+	if _, err := store.Lock(ctx, "a", time.Second); err != nil {
 		t.Errorf("nobody can rebuild it: %v", err)
 	}
 }

@@ -1,7 +1,6 @@
 package dedupe
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -95,13 +94,24 @@ func pack(r refund.Record, content, flags string) string {
 	return string(b)
 }
 
-var errForm = errors.New("a stored record is not of the form that this version reads")
+// errForm: another version wrote it. Whoever reads it stands still.
+func errForm(key refund.Key, of string) error {
+	return fmt.Errorf("dedupe: %s is stored in form %q, this version reads %q: a worker of the version that wrote it goes on with it (docs/upgrades.md)", key, of, format)
+}
+
+// errDamaged: no version wrote it. A rebuild would meet the same record.
+func errDamaged(key refund.Key) error {
+	return fmt.Errorf("dedupe: the stored record of %s is damaged: empty its merchant's Redis, which has it rebuilt from the status topic (docs/redis.md)", key)
+}
 
 // unpack reads what pack and the scripts wrote.
 func unpack(key refund.Key, value string) (refund.Record, error) {
 	fields := strings.SplitN(value, "|", headerFields+1)
-	if len(fields) != headerFields+1 || fields[0] != format {
-		return refund.Record{}, fmt.Errorf("dedupe: %s: %w", key, errForm)
+	if fields[0] != format {
+		return refund.Record{}, errForm(key, fields[0])
+	}
+	if len(fields) != headerFields+1 {
+		return refund.Record{}, errDamaged(key)
 	}
 	h := header{fields: fields, at: 1}
 	var r refund.Record
@@ -146,13 +156,13 @@ func unpack(key refund.Key, value string) (refund.Record, error) {
 	h.text() // the content's fingerprint is the scripts'
 	orderLen, requestLen, rest := h.number(), h.number(), fields[headerFields]
 	if h.bad || orderLen < 0 || requestLen < 0 || orderLen+requestLen > int64(len(rest)) {
-		return refund.Record{}, fmt.Errorf("dedupe: %s: %w", key, errForm)
+		return refund.Record{}, errDamaged(key)
 	}
 	r.Order = rest[:orderLen]
 	provider, ok1 := unpackRequest(rest[orderLen:orderLen+requestLen], r.Order, currency, &r.Request)
 	ok2 := unpackOutcome(rest[orderLen+requestLen:], ev)
 	if !ok1 || !ok2 {
-		return refund.Record{}, fmt.Errorf("dedupe: %s: %w", key, errForm)
+		return refund.Record{}, errDamaged(key)
 	}
 	r.Provider = provider
 	return r, nil

@@ -78,7 +78,7 @@ func (s *Store) Finish(ctx context.Context, merchant, token string, epoch int64)
 func (s *Store) Restore(ctx context.Context, merchant, token string, recs []refund.Record) (open []refund.Record, err error) {
 	k := s.keys(merchant)
 	names := append(make([]string, 0, 2+2*len(recs)), k.sentinel(), k.rebuild())
-	args := append(make([]any, 0, 4+7*len(recs)), "", token, s.retention, k.orders())
+	args := append(make([]any, 0, 4+toldArguments*len(recs)), "", token, s.retention, k.orders())
 	for _, rec := range recs {
 		told, err := toldBy(merchant, rec)
 		if err != nil {
@@ -118,7 +118,11 @@ func (s *Store) Restore(ctx context.Context, merchant, token string, recs []refu
 	return open, nil
 }
 
-// toldBy is what the status topic tells of a refund, as lua/restore.lua takes it.
+// toldArguments is how many arguments lua/restore.lua takes of a refund.
+const toldArguments = 7
+
+// toldBy is what the status topic tells of a refund: those arguments, in their
+// order.
 func toldBy(merchant string, rec refund.Record) ([]any, error) {
 	if rec.Request.Merchant != merchant {
 		return nil, fmt.Errorf("dedupe: restore of %s beside refunds of %s", rec.Key(), merchant)

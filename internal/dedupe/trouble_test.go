@@ -119,7 +119,7 @@ func TestTroubleOfARealServer(t *testing.T) {
 			})
 			for step, err := range writes(t, store, rec) {
 				down, ok := errors.AsType[*refund.Unavailable](err)
-				_, changed := errors.AsType[*dedupe.ErrServerChanged](err)
+				_, changed := errors.AsType[*dedupe.ServerChangedError](err)
 				if !ok || !strings.Contains(down.Why, trouble.want) || changed {
 					t.Errorf("%s: %v", step, err)
 				}
@@ -128,7 +128,7 @@ func TestTroubleOfARealServer(t *testing.T) {
 			trouble.end(server, admin)
 			eventually(t, "it goes on by itself", func() bool {
 				_, err := store.Load(t.Context(), rec.Key())
-				_, changed := errors.AsType[*dedupe.ErrServerChanged](err)
+				_, changed := errors.AsType[*dedupe.ServerChangedError](err)
 				return changed && trouble.changed || err == nil && !trouble.changed
 			})
 			if err := store.Writable(t.Context(), dedupetestMerchant); err != nil {

@@ -197,7 +197,7 @@ type newIndex struct {
 
 func (n newIndex) Note(ctx context.Context, merchant, offsets string) error {
 	err := n.Index.Note(ctx, merchant, offsets)
-	var missing *dedupe.ErrEpochMissing
+	var missing *dedupe.EpochMissingError
 	if errors.As(err, &missing) {
 		_, err = n.world.store.Begin(ctx, merchant, 0)
 	}

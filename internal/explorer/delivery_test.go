@@ -84,7 +84,7 @@ func (d *delivery) run(ctx context.Context) {
 				d.done(ctx, key)
 			}
 			return
-		case refund.Again:
+		case refund.Again, refund.Soon:
 			if !sleep(ctx, v.After) {
 				return
 			}
@@ -213,6 +213,8 @@ func verdictWords(v refund.Verdict) string {
 		return fmt.Sprintf("dead %s: %v", v.Reason, v.Err)
 	case refund.Again:
 		return fmt.Sprintf("again %s: %v", v.After, v.Err)
+	case refund.Soon:
+		return fmt.Sprintf("soon %s", v.After)
 	}
 	return fmt.Sprintf("abandon: %v", v.Err)
 }

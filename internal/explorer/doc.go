@@ -10,7 +10,9 @@
 //
 //   - TestSchedules: one refund (or two of one order), every gate x gateway behaviour x who continues x what Redis keeps;
 //   - TestLives: seeded lives of 72 hours with everything mixed;
-//   - TestFault...: each rule of the protocol left out on purpose, and the shortest trace by which that is found;
+//   - TestOnTheScripts: schedules and lives on the Lua scripts in an embedded Redis;
+//   - TestSameSeedSameLog: a seed gives the same log, line by line;
+//   - TestDefect...: each rule of the protocol left out on purpose, and the shortest trace by which that is found;
 //   - TestReplay: repeats what EXPLORE names, with its log.
 //
 // The rules, and the tests in which each is left out. Where a second one makes up for it, the test shows that nothing is

@@ -78,7 +78,7 @@ func (w *world) boot(name string, slot, life int) *process {
 	}
 	for _, m := range w.merchants { // each alone, so that a run does not depend on the order of a map
 		keeper := statuslog.NewKeeper(statuslog.Config{
-			Merchants: []string{m}, Index: w.defect.ofIndex(p, redisPort{p}), Loss: lossOf,
+			Merchants: []string{m}, Index: w.defect.ofIndex(p, redisPort{p}),
 			Log:       &statuslog.Log{Reader: topicPort{p}, Topic: statusTopic},
 			Control:   &statuslog.Control{Reader: topicPort{p}, Writer: topicPort{p}, Topic: controlTopic},
 			FollowUps: followUpPort{p}, After: refund.Schedule(delays).After,
@@ -110,7 +110,7 @@ func (p *process) token() string {
 
 // trouble wakes the keepers, as often as production looks by itself: while a merchant is closed everybody asks each second.
 func (p *process) trouble(_ string, err error) {
-	if lossOf(err).Kind == statuslog.Nothing {
+	if statuslog.LossOf(err).Kind == statuslog.Nothing {
 		return
 	}
 	p.mu.Lock()

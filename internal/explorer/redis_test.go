@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/refundworker/refundworker/internal/dedupe"
 	"github.com/refundworker/refundworker/internal/dedupe/memstore"
 	"github.com/refundworker/refundworker/internal/refund"
 	"github.com/refundworker/refundworker/internal/statuslog"
@@ -56,19 +55,6 @@ func (m memory) peek(key refund.Key) (refund.Record, bool) {
 	_, _ = copied.Finish(context.Background(), key.Merchant, token, 1<<40)
 	rec, err := copied.Load(context.Background(), key)
 	return rec, err == nil && rec.Known()
-}
-
-// lossOf reads an error of the store as the application does.
-func lossOf(err error) statuslog.Loss {
-	var missing *dedupe.ErrEpochMissing
-	var changed *dedupe.ErrServerChanged
-	switch {
-	case errors.As(err, &missing):
-		return statuslog.Loss{Kind: statuslog.Everything}
-	case errors.As(err, &changed):
-		return statuslog.Loss{Kind: statuslog.Suffix, Epoch: changed.Epoch}
-	}
-	return statuslog.Loss{}
 }
 
 // redisPort is a process's way to Redis: a gate before each script and one behind it.

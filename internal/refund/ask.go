@@ -12,9 +12,9 @@ func (d *delivery) query(ctx context.Context, slot *heldSlot, rec Record, held l
 	news := News{
 		Source: FromQuery, Token: held.token, Repeat: d.FollowUp == 0, // a request that came again
 		AsOf: rec.Last.Sequence, Begun: rec.StoreTime,
-		// A call that broke at once may land until its deadline and ResendAfter have
+		// A call that broke at once may land until its deadline and resend_after have
 		// passed: what is known of its end is only when it returned to us.
-		ResendAfter: d.account.Timeout + d.account.ResendAfter,
+		LandsWithin: d.account.Timeout + d.account.ResendAfter,
 		Overdue:     rec.StoreTime.Sub(rec.FirstSeen) >= d.ReviewAfter,
 	}
 	news.Outcome = d.timed(ctx, QueryCall, rec, func(ctx context.Context) Outcome { return d.account.Gateway.Query(ctx, rec) })
@@ -27,7 +27,7 @@ func (d *delivery) query(ctx context.Context, slot *heldSlot, rec Record, held l
 	case noted.Resend:
 		return d.resend(ctx, noted.Record, held)
 	default:
-		return d.after(noted.Record, noted.Owed, 0)
+		return d.after(noted.Record, noted.Ask, 0)
 	}
 }
 

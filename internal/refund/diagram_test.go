@@ -151,7 +151,7 @@ func eachNews(rec Record, meet func(Record, News)) {
 				for _, token := range []string{"a1", "older"} {
 					for _, begun := range []time.Duration{0, time.Hour} {
 						n := News{Source: source, Outcome: Outcome{Class: class}, Token: token, Overdue: overdue,
-							Begun: epoch0.Add(begun), ResendAfter: time.Minute, AsOf: rec.Last.Sequence}
+							Begun: epoch0.Add(begun), LandsWithin: time.Minute, AsOf: rec.Last.Sequence}
 						if source == FromCallback && !rec.Known() {
 							n.Notice = &Notice{Request: rec.Request, Outcome: n.Outcome}
 						}

@@ -17,5 +17,6 @@
 // worker and bridge), Schedule (when to ask again).
 //
 // It knows no Kafka, no Redis and no HTTP. It declares what it needs of them
-// (Claims, Records, Gateway, Slots, Publisher) and everybody else knows it.
+// (Accounts, Claims, Records, Gateway, Slots, Publisher) and everybody else knows
+// it.
 package refund

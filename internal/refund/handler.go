@@ -22,7 +22,8 @@ type Work struct {
 
 // Handler takes one delivery to one verdict. Its steps, in this order: slot,
 // claim, publish the intent, sign, look at the lease, call, record, publish,
-// published. DESIGN.md, section 3, says what breaks without each.
+// published. Package explorer leaves each of them out in turn and shows what
+// breaks; DESIGN.md, section 3, says why.
 type Handler struct {
 	Accounts Accounts
 	Claims   Claims
@@ -49,8 +50,8 @@ type CallReport struct {
 	Took     time.Duration
 }
 
-// announceAfter: a wait of this length or more is told to subscribers (WAITING).
-const announceAfter = time.Minute
+// tellAfter: a wait of this length or more is told to subscribers (WAITING).
+const tellAfter = time.Minute
 
 // delivery is one Work at its account, on its way through the steps.
 type delivery struct {
@@ -134,14 +135,12 @@ func (d *delivery) claim(ctx context.Context, slot *heldSlot) Verdict {
 			}
 		case claimed.Answer == NotNow && claimed.Wait < d.account.MaxWait:
 			// In its place, but without the slot: it is another's until then.
-			return Verdict{Kind: Again, After: claimed.Wait, Err: errNotYet}
+			return Verdict{Kind: Soon, After: claimed.Wait}
 		default:
 			return d.unclaimed(ctx, claimed)
 		}
 	}
 }
-
-var errNotYet = errors.New("its turn at the merchant's rate, or its order's interval, comes in a moment")
 
 // sendForFollowUp sends what a follow-up found to be surely not sent. Its slot was
 // for a query, which an operator's hold and a breaker let pass sooner than a

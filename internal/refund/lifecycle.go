@@ -16,9 +16,9 @@ type News struct {
 	AsOf int64
 	// Begun is when a query began, by the store's clock.
 	Begun time.Time
-	// ResendAfter is how long past its end a doubtful attempt may still land: the
-	// call's timeout and the merchant's resend_after.
-	ResendAfter time.Duration
+	// LandsWithin is how long past its end a doubtful attempt may still land: the
+	// call's timeout and the merchant's resend_after together.
+	LandsWithin time.Duration
 	// Overdue: the refund has been open for longer than review_after.
 	Overdue bool
 	// Repeat: whoever brings these news is owed the newest event again, also where
@@ -48,7 +48,7 @@ type Decision struct {
 	Record Record // as it shall be stored
 	Write  bool   // Record differs from what is stored
 	Event  bool   // ... by a new event, to be published
-	Ask    bool   // a query is owed: a follow-up must be left
+	Ask    bool   // a query is owed: leave a follow-up before acknowledging
 	Resend bool   // proved: the gateway has no such refund; it may be sent again under the query's lease
 }
 
@@ -220,7 +220,7 @@ func (d *decider) notFound() {
 // believable: "not found" counts only from a query begun when the doubtful attempt
 // could no longer land.
 func (d *decider) believable() bool {
-	return !d.news.Begun.Before(d.before.CallEnd.Add(d.news.ResendAfter))
+	return !d.news.Begun.Before(d.before.CallEnd.Add(d.news.LandsWithin))
 }
 
 // unknown: sent, or perhaps sent, and no answer that says how it ended.

@@ -27,7 +27,7 @@ func news(source Source, class Class) News {
 		n.Token = "a1"
 	}
 	if source == FromQuery {
-		n.Begun, n.ResendAfter = epoch0.Add(time.Hour), time.Minute
+		n.Begun, n.LandsWithin = epoch0.Add(time.Hour), time.Minute
 	}
 	return n
 }

@@ -113,7 +113,6 @@ type Claimed struct {
 	Answer ClaimAnswer
 	Record Record
 	Wait   time.Duration // NotNow
-	Repeat bool          // the same token asked before: the reply was lost
 }
 
 // Gateway is one merchant's account at a payment gateway. It classifies and

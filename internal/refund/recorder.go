@@ -22,7 +22,7 @@ var ErrForgotten = errors.New("the store has lost this refund before its first e
 // Noted is what became of a piece of news.
 type Noted struct {
 	Record Record // as it is now
-	Owed   bool   // a query is owed: leave a follow-up before acknowledging
+	Ask    bool   // a query is owed: leave a follow-up before acknowledging
 	Resend bool   // proved: the gateway has no such refund
 }
 
@@ -46,8 +46,8 @@ type Recorder struct {
 // record's newest event is durable on the status topic. News that change nothing
 // publish the stored event again, same id, where a callback repeats itself or the
 // event is not known to be there. A store or a topic that cannot be reached is
-// tried again until ctx ends. An error (ctx's, ErrLapsed, ErrForgotten) says that nothing may be
-// acknowledged.
+// tried again until ctx ends. An error (ctx's, ErrLapsed, ErrForgotten) says that
+// nothing may be acknowledged.
 //
 // A crash between record and publish is safe: whoever is redelivered, calls back
 // again or follows up finds the stored event and publishes it.
@@ -77,7 +77,7 @@ func (r *Recorder) record(ctx context.Context, rec Record, news News) (Noted, er
 	defer cancel()
 	for {
 		d := Decide(rec, news, time.Now())
-		noted := Noted{Record: rec, Owed: d.Ask, Resend: d.Resend}
+		noted := Noted{Record: rec, Ask: d.Ask, Resend: d.Resend}
 		endLease := ""
 		if news.Token != "" && rec.Token == news.Token && !d.Resend && !news.KeepLease {
 			endLease = news.Token // the call, or the query, has returned
@@ -189,49 +189,5 @@ func (r *Recorder) fresh(ctx context.Context, rec Record, alive Alive) (Record, 
 			return rec, ErrForgotten
 		}
 		rec = again
-	}
-}
-
-const (
-	firstPause = 50 * time.Millisecond
-	lastPause  = time.Second
-	lastWords  = 2 * time.Second
-)
-
-// persist repeats a step until it succeeds, ctx ends, or the delivery has lapsed.
-func (r *Recorder) persist(ctx context.Context, name string, step func() error) error {
-	for wait := firstPause; ; wait = min(2*wait, lastPause) {
-		err := step()
-		if err == nil || errors.Is(err, ErrLapsed) || errors.Is(err, ErrForgotten) {
-			return err
-		}
-		if r.Trouble != nil {
-			r.Trouble(name, err)
-		}
-		if pause(ctx, wait) != nil {
-			return err
-		}
-	}
-}
-
-// pause waits, or ends with ctx.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// lastWord is ctx with a short time more after its end.
-func lastWord(ctx context.Context) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(lastWords, cancel) })
-	return longer, func() {
-		stop()
-		cancel()
 	}
 }

@@ -54,7 +54,7 @@ func (d *delivery) parkAs(ctx context.Context, wait Wait, record func(context.Co
 	if d.FollowUp > 0 {
 		return Verdict{Kind: Later, After: wait.After, Cause: CauseFollowUp, FollowUp: d.FollowUp}
 	}
-	if wait.After >= announceAfter {
+	if wait.After >= tellAfter {
 		rec, err := record(ctx)
 		if err != nil {
 			return d.undecided(ctx, err)
@@ -89,7 +89,7 @@ func (d *delivery) reject(ctx context.Context, why Rejection) Verdict {
 	case d.conflicts(noted.Record): // another request of this number was recorded meanwhile
 		return d.unclaimed(ctx, Claimed{Answer: Conflict, Record: noted.Record})
 	}
-	return d.after(noted.Record, noted.Owed, 0)
+	return d.after(noted.Record, noted.Ask, 0)
 }
 
 // conflicts says whether the refund's number stands for other content.

@@ -82,16 +82,16 @@ func (d *delivery) settle(ctx context.Context, rec Record, news News) Verdict {
 	if err != nil {
 		return abandon(err)
 	}
-	return d.after(noted.Record, noted.Owed, news.Outcome.RetryAfter)
+	return d.after(noted.Record, noted.Ask, news.Outcome.RetryAfter)
 }
 
 // after says what a refund in this state is owed: nothing more, another try, or a
 // query.
-func (d *delivery) after(rec Record, owed bool, retry time.Duration) Verdict {
+func (d *delivery) after(rec Record, ask bool, retry time.Duration) Verdict {
 	switch {
 	case rec.Last.Status == StatusWaiting && !rec.Doubt:
 		return later(max(retry, d.Schedule.Retry()), CauseRetry)
-	case rec.Last.Status.Final() && !rec.Doubt && !owed:
+	case rec.Last.Status.Final() && !rec.Doubt && !ask:
 		return done()
 	default:
 		return d.followUp(rec)

@@ -23,7 +23,7 @@ func TestAShortWaitForTheRateHoldsNoSlot(t *testing.T) {
 		for i := 1; i <= 6; i++ {
 			got := w.deliver(fmt.Sprint("r", i), 0)
 			wait := time.Duration(i) * time.Second
-			if short := got.Kind == refund.Again; short != (wait < 5*time.Second) || got.After != wait {
+			if short := got.Kind == refund.Soon; short != (wait < 5*time.Second) || got.After != wait {
 				t.Errorf("%d: %+v", i, got)
 			}
 		}
@@ -32,7 +32,7 @@ func TestAShortWaitForTheRateHoldsNoSlot(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		w.wantVerdict(w.deliver("r1", 0), refund.Done, "", 0)
-		if got := w.deliver("r2", 0); got.Kind != refund.Again || got.After != time.Second {
+		if got := w.deliver("r2", 0); got.Kind != refund.Soon || got.After != time.Second {
 			t.Errorf("keeps its place: %+v", got)
 		}
 	})

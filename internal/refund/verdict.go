@@ -9,14 +9,14 @@ import (
 // here, by which topic is the consumer's.
 type Verdict struct {
 	Kind     VerdictKind
-	After    time.Duration // Later, Again
+	After    time.Duration // Later, Again, Soon
 	Cause    Cause         // Later
 	FollowUp int           // Later with CauseFollowUp: its number
 	Reason   Reason        // Dead
 	Err      error         // Dead, Again, Abandon: why, for people
 }
 
-// VerdictKind is one of five.
+// VerdictKind is one of six.
 type VerdictKind int
 
 const (
@@ -26,9 +26,13 @@ const (
 	Later
 	// Dead: to the dead letters, with its reason.
 	Dead
-	// Again: nothing could be decided (the store is away), or it may go in a
-	// moment: the same work once more, in place.
+	// Again: the store did not answer, so nothing was decided: the same work once
+	// more, in place.
 	Again
+	// Soon: nothing is wrong. Its turn at the merchant's rate, or at its order's
+	// interval, comes in After, which is less than the account's MaxWait: the same
+	// work then, in place.
+	Soon
 	// Abandon: not ours any more; nothing is committed past it.
 	Abandon
 )

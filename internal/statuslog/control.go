@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/refundworker/refundworker/internal/kafka"
@@ -41,10 +44,11 @@ const (
 )
 
 // Read answers all merchants that the topic has heard of when it was called. A later record never lowers an epoch, and a
-// deletion takes nothing back.
+// deletion takes nothing back. Of each key the newest record must be readable; one that is not is mended by writing its key
+// again.
 func (c *Control) Read(ctx context.Context) (Roll, error) {
 	roll := Roll{Merchants: map[string]Known{}}
-	all := roll.Merchants
+	all, unread := roll.Merchants, map[string]error{} // by key: its newest record cannot be read
 	_, err := c.Reader.Scan(ctx, c.Topic, kafka.FromFirst(), func(r kafka.Record) error {
 		kind, merchant, two := bytes.Cut(r.Key, []byte("/"))
 		if !two {
@@ -55,14 +59,15 @@ func (c *Control) Read(ctx context.Context) (Roll, error) {
 			return nil
 		}
 		said := Known{Merchant: string(merchant), Since: r.Time}
+		delete(unread, string(r.Key))
 		if string(kind) == knownKind && two && len(r.Value) > 0 {
-			err := json.Unmarshal(r.Value, &said)
-			if err == nil && said.Merchant != string(merchant) {
-				err = fmt.Errorf("it names merchant %q", said.Merchant)
-			}
+			known, err := readKnown(r.Value, said)
 			if err != nil {
-				return fmt.Errorf("statuslog: the record at %s/%d/%d (key %q) cannot be read, so no merchant can be told to be new: %w",
-					r.Topic, r.Partition, r.Offset, r.Key, err)
+				unread[string(r.Key)] = fmt.Errorf("statuslog: the record at %s/%d/%d cannot be read, so nobody knows which merchants are new; "+
+					`write its key %s again, as {"merchant":%q,"known_since":"2006-01-02T15:04:05Z","epoch":N}, N being the last that a log line of it names: %w`,
+					r.Topic, r.Partition, r.Offset, r.Key, merchant, err)
+			} else {
+				said = known
 			}
 		}
 		if before, there := all[said.Merchant]; there {
@@ -74,7 +79,25 @@ func (c *Control) Read(ctx context.Context) (Roll, error) {
 	if err != nil {
 		return Roll{}, err
 	}
+	for _, key := range slices.Sorted(maps.Keys(unread)) {
+		err = errors.Join(err, unread[key])
+	}
+	if err != nil {
+		return Roll{}, err
+	}
 	return roll, nil
+}
+
+// readKnown is what the value says of the merchant whose key it has.
+func readKnown(value []byte, of Known) (Known, error) {
+	said := of
+	if err := json.Unmarshal(value, &said); err != nil {
+		return Known{}, err
+	}
+	if said.Merchant != of.Merchant {
+		return Known{}, fmt.Errorf("it names merchant %q", said.Merchant)
+	}
+	return said, nil
 }
 
 // MakeWhole adds merchants to the roll, which has everybody then, and says so: durably, and last.
@@ -98,10 +121,4 @@ func (c *Control) Write(ctx context.Context, k Known) error {
 		return fmt.Errorf("statuslog: %w", err)
 	}
 	return c.Writer.Write(ctx, kafka.Record{Topic: c.Topic, Key: []byte(knownKind + "/" + k.Merchant), Value: value})
-}
-
-// merchantOf is the merchant of a key of the status topic: merchant/refund_no.
-func merchantOf(key []byte) ([]byte, bool) {
-	merchant, no, ok := bytes.Cut(key, []byte("/"))
-	return merchant, ok && len(merchant) > 0 && len(no) > 0
 }

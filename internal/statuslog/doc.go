@@ -1,5 +1,6 @@
 // Package statuslog reads the status topic, which is the system's memory: Log for whoever wants to see the events, Keeper
-// to bring the store back to what they say after it lost something.
+// to bring the store back to what they say after it lost something. Beside it Control is the control topic: who was ever
+// served, and whom an operator holds (Hold).
 //
 // The Keeper guarantees, of a merchant whose sentinel is missing or another server's (DESIGN.md, section 3, "Redis
 // lost"):

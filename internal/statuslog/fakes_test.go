@@ -13,7 +13,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/refundworker/refundworker/internal/dedupe"
 	"github.com/refundworker/refundworker/internal/dedupe/memstore"
 	"github.com/refundworker/refundworker/internal/events"
 	"github.com/refundworker/refundworker/internal/kafka"
@@ -145,19 +144,6 @@ func (c *chains) count() int {
 	return len(c.left)
 }
 
-// lossOf is what the application wires: the errors of package dedupe, in the keeper's words.
-func lossOf(err error) Loss {
-	var missing *dedupe.ErrEpochMissing
-	var changed *dedupe.ErrServerChanged
-	switch {
-	case errors.As(err, &missing):
-		return Loss{Kind: Everything}
-	case errors.As(err, &changed):
-		return Loss{Kind: Suffix, Epoch: changed.Epoch}
-	}
-	return Loss{}
-}
-
 // house is a keeper with everything around it, on the clock of the test's bubble.
 type house struct {
 	t       *testing.T
@@ -194,7 +180,7 @@ func (h *house) another(merchants ...string) *Keeper {
 		merchants = []string{"S1"}
 	}
 	return NewKeeper(Config{
-		Merchants: merchants, Index: h.store, Loss: lossOf,
+		Merchants: merchants, Index: h.store,
 		Log:       &Log{Reader: h.topics, Topic: statusTopic},
 		Control:   &Control{Reader: h.topics, Writer: h.topics, Topic: controlTopic},
 		FollowUps: h.chains, After: refund.Schedule{10 * time.Second, time.Minute}.After,

@@ -2,12 +2,14 @@ package statuslog
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/refundworker/refundworker/internal/refund"
 )
 
-// Index is the store as its keeper sees it: package dedupe says what each method guarantees.
+// Index is the store as its keeper sees it: package dedupe says what each method guarantees. Its errors tell of a loss by
+// Lost.
 type Index interface {
 	Epochs
 	Locks
@@ -40,6 +42,26 @@ type Notes interface {
 // FollowUps leaves the query that a refund which is not final is owed; it returns once the message is durable.
 type FollowUps interface {
 	FollowUp(ctx context.Context, rec refund.Record, after time.Duration) error
+}
+
+// Lost is the error of an Index that has lost a merchant, or something of it: package dedupe's EpochMissingError and
+// ServerChangedError.
+type Lost interface {
+	error
+	// Kept is the epoch that the sentinel still has; false: there is no sentinel.
+	Kept() (epoch int64, ok bool)
+}
+
+// LossOf reads an error of an Index. One that is not Lost, and nil, are Nothing.
+func LossOf(err error) Loss {
+	lost, ok := errors.AsType[Lost](err)
+	if !ok {
+		return Loss{}
+	}
+	if epoch, kept := lost.Kept(); kept {
+		return Loss{Kind: Suffix, Epoch: epoch}
+	}
+	return Loss{Kind: Everything}
 }
 
 // Loss is what an error of the store says about a merchant.

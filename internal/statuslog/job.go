@@ -49,7 +49,7 @@ func (k *Keeper) begin(ctx context.Context, merchant string) (*job, error) {
 	j.holder.Go(func() { k.hold(j) })
 	// Only what is seen under the lock counts: another process may have ended a rebuild before it.
 	_, err = k.Index.Epoch(j.ctx, merchant)
-	if j.loss = k.loss(err); j.loss.Kind == Nothing {
+	if j.loss = LossOf(err); j.loss.Kind == Nothing {
 		k.end(j)
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func (j *job) persist(step func() error, passing func(error) bool) error {
 	}
 }
 
-// pause waits, or ends with ctx.
+// pause waits, or ends with ctx. Package refund has the same, and exports no clockwork.
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -15,8 +15,6 @@ import (
 type Config struct {
 	Merchants []string
 	Index     Index
-	// Loss reads an error of the Index; package dedupe's ErrEpochMissing is Everything, its ErrServerChanged is Suffix.
-	Loss      func(error) Loss
 	Log       *Log
 	Control   *Control
 	FollowUps FollowUps
@@ -68,7 +66,7 @@ func (k *Keeper) Run(ctx context.Context) {
 	defer k.work.Wait()
 	for {
 		if lost := k.look(ctx); len(lost) > 0 {
-			k.work.Go(func() { k.restore(ctx, lost) })
+			k.work.Go(func() { k.bringBack(ctx, lost) })
 		}
 		timer := time.NewTimer(k.Every)
 		select {
@@ -154,7 +152,7 @@ func (k *Keeper) look(ctx context.Context) (lost []string) {
 			} else {
 				_, err = k.Index.Epoch(ctx, merchant)
 			}
-			if err != nil && k.loss(err).Kind != Nothing && k.take(merchant) {
+			if err != nil && LossOf(err).Kind != Nothing && k.take(merchant) {
 				k.mu.Lock()
 				lost = append(lost, merchant)
 				k.mu.Unlock()
@@ -165,13 +163,6 @@ func (k *Keeper) look(ctx context.Context) (lost []string) {
 	_ = all.Wait()
 	slices.Sort(lost)
 	return lost
-}
-
-func (k *Keeper) loss(err error) Loss {
-	if err == nil {
-		return Loss{}
-	}
-	return k.Loss(err)
 }
 
 // take makes a merchant busy; false where it is.

@@ -271,7 +271,7 @@ func TestFailedOverWithoutItsLastWrites(t *testing.T) {
 	way.to(replica.Addr)
 
 	_, err = p.store.Load(ctx, done.Key)
-	var changed *dedupe.ErrServerChanged
+	var changed *dedupe.ServerChangedError
 	if !errors.As(err, &changed) || changed.Epoch != 0 {
 		t.Fatalf("not noticed: %v", err)
 	}

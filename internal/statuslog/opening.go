@@ -12,8 +12,8 @@ import (
 	"github.com/refundworker/refundworker/internal/refund"
 )
 
-// restore brings merchants back, each under its lock: new ones at once, the others after the quiet time by one scan.
-func (k *Keeper) restore(ctx context.Context, lost []string) {
+// bringBack brings merchants back, each under its lock: new ones at once, the others after the quiet time by one scan.
+func (k *Keeper) bringBack(ctx context.Context, lost []string) {
 	defer k.release(lost)
 	jobs := map[string]*job{}
 	defer func() {
@@ -110,7 +110,7 @@ func (k *Keeper) roll(ctx context.Context) (Roll, error) {
 func (k *Keeper) makeWhole(ctx context.Context, roll Roll, served map[string]bool) bool {
 	missing := slices.Collect(maps.Keys(served))
 	for _, merchant := range k.merchants() {
-		if _, err := k.Index.Epoch(ctx, merchant); k.loss(err).Kind == Nothing && !served[merchant] {
+		if _, err := k.Index.Epoch(ctx, merchant); LossOf(err).Kind == Nothing && !served[merchant] {
 			missing = append(missing, merchant)
 		}
 	}

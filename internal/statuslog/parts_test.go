@@ -86,7 +86,7 @@ func partsOn(t testing.TB, addrs []string, merchants ...string) *parts {
 	}
 	p.store = dedupe.New(p.redis, dedupe.Options{Prefix: p.prefix, Retention: 400 * 24 * time.Hour, FailoverGrace: 15 * time.Second})
 	p.keeper = NewKeeper(Config{
-		Merchants: merchants, Index: p.store, Loss: lossOf,
+		Merchants: merchants, Index: p.store,
 		Log: &Log{Reader: client, Topic: status}, Control: &Control{Reader: client, Writer: p.producer, Topic: control},
 		FollowUps: p.chains, After: refund.Schedule{10 * time.Second, time.Minute}.After,
 		Quiet: 300 * time.Millisecond, Every: time.Second, Logger: zerolog.New(zerolog.NewTestWriter(t)),

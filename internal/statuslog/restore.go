@@ -10,6 +10,12 @@ import (
 	"github.com/refundworker/refundworker/internal/refund"
 )
 
+// merchantOf is the merchant of a key of the status topic: merchant/refund_no.
+func merchantOf(key []byte) ([]byte, bool) {
+	merchant, no, ok := bytes.Cut(key, []byte("/"))
+	return merchant, ok && len(merchant) > 0 && len(no) > 0
+}
+
 // restore builds the record of a refund, and refuses one whose key names another.
 func restore(r kafka.Record) (refund.Record, error) {
 	rec, err := events.RestoreRecord(r.Value, events.As[events.Header](r.Headers))

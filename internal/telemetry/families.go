@@ -28,7 +28,7 @@ var (
 	inFlight = family{name: "refund_deliveries_in_flight", kind: gauge, by: []Process{Worker},
 		help: "Deliveries being worked on. At max_in_flight this worker is full."}
 	deliveries = family{name: "refund_deliveries_total", kind: counter, by: []Process{Worker}, labels: []label{topicLabel, verdictLabel},
-		help: "Deliveries by what became of them."}
+		help: "Deliveries by what became of them. again: the store did not answer; soon: its turn at a rate or an order's interval comes within max_wait."}
 	claims = family{name: "refund_claims_total", kind: counter, by: []Process{Worker}, labels: []label{answerLabel},
 		help: "Claims and resends by what the store answered. in_doubt: money may have moved, the gateway is asked first."}
 	deadLetters = family{name: "refund_dead_letters_total", kind: counter, by: []Process{Worker}, labels: []label{reasonLabel},

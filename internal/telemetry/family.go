@@ -68,7 +68,7 @@ var (
 	sourceLabel  = set("source", refund.FromWorker, refund.FromCallback, refund.FromQuery, refund.FromOperator)
 	kindLabel    = set("kind", "refund", "query")
 	classLabel   = set("class", refund.Pending, refund.Succeeded, refund.Declined, refund.NotSent, refund.Unknown, refund.Misconfigured, refund.NotFound)
-	verdictLabel = set("verdict", "done", "later", "dead", "again", "abandoned", "panic")
+	verdictLabel = set("verdict", "done", "later", "dead", "again", "soon", "abandoned", "panic")
 	reasonLabel  = set("reason", refund.ReasonUndecodable, refund.ReasonInvalid, refund.ReasonUnknownMerchant, refund.ReasonConflict,
 		refund.ReasonOrderConflict, refund.ReasonInternal)
 	causeLabel   = set("cause", refund.CauseRetry, refund.CauseParked, refund.CauseFollowUp)

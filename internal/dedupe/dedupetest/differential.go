@@ -12,11 +12,12 @@ import (
 	"github.com/refundworker/refundworker/internal/refund"
 )
 
-// Differential runs random sequences of steps on two stores and wants the same
-// answers from both. More and longer ones: -rapid.checks, -rapid.steps.
-func Differential(t *testing.T, open func(*testing.T) (one, other *Part)) {
+// Differential runs random sequences of steps on a store and on the one in plain
+// Go, and wants the same answers from both. More and longer ones: -rapid.checks,
+// -rapid.steps.
+func Differential(t *testing.T, open func(*testing.T) *Part) {
 	rapid.Check(t, func(r *rapid.T) {
-		one, other := open(t)
+		one, other := open(t), Plain()
 		defer one.Wipe()
 		defer other.Wipe()
 		p := &pair{T: r, one: one, other: other, seen: map[string][]refund.Record{}, tokens: []string{"t0"}}
@@ -69,8 +70,8 @@ func both[V comparable](p *pair, r *rapid.T, what string, step func(Store) (V, e
 // kind is what an error means, without its words.
 func kind(err error) string {
 	var unavailable *refund.Unavailable
-	var gone *dedupe.ErrEpochMissing
-	var changed *dedupe.ErrServerChanged
+	var gone *dedupe.EpochMissingError
+	var changed *dedupe.ServerChangedError
 	switch {
 	case err == nil:
 		return "none"

@@ -4,8 +4,7 @@
 -- ARGV  1 epoch  2 refund number  3 token  4 lease (ms)  5 follow-up number (0: a request)  6 place  7 content
 --       8 amount  9 currency  10 order total  11 calls a second (0: no limit)  12 most refunds of an order (0: no limit)
 --       13 order interval (ms)  14 order  15 packed request  16 first seen (ms)  17 retention (ms)
--- Answer {word, clock, record or '', wait (us), 1 where the same token asked before}; the words are those of Go's
---       refund.ClaimAnswer.
+-- Answer {word, clock, record or '', wait (us)}; the words are those of Go's refund.ClaimAnswer.
 -- Guarantee  A follow-up that is answered takes its number and its place; one that is told to come back does not, so it
 --       may come back from another place.
 --       'yours' is answered to one token at a time, only for a refund that was never called or surely not sent,
@@ -23,7 +22,7 @@ local request, retention = ARGV[15], ARGV[17]
 local value = redis.call('GET', KEYS[2])
 local r = unpack_record(value)
 
-local function answer(word, wait, again) return {word, now, value or '', wait or 0, again or 0} end
+local function answer(word, wait) return {word, now, value or '', wait or 0} end
 
 -- Whether the message speaks of the recorded refund. A callback alone tells only amount, currency and order.
 local function same()
@@ -68,9 +67,9 @@ if r then
 
   if r[TOKEN] == token then
     if has(r, 'q') then
-      if open(r) or doubt then return answer('indoubt', 0, 1) end
+      if open(r) or doubt then return answer('indoubt') end
     elseif open(r) then
-      return answer('yours', 0, 1)
+      return answer('yours')
     end
   end
 
@@ -139,8 +138,9 @@ if r then
   if r.order ~= order then r.order, r.request = order, request end
   take()
 else
-  r = {'1', '0', '-', '0', '0', '0', 'm', '-', 'w', '', '0', '0', '0', '', '0', '0', '0', '0', ARGV[16],
-    '0', '', content, '0', '0'}
+  r = {}
+  for i = 1, HEADER do r[i] = '0' end -- what is not told below
+  r[FORMAT], r[PLACE], r[CONTENT], r[FIRST_SEEN] = '1', '', content, ARGV[16]
   r.order, r.request = order, request
 end
 r.outcome = ''

@@ -55,10 +55,16 @@ local INSTANTS = {LEASE_END, CALL_END, OCCURRED, FIRST_SEEN}
 
 local SHAPE = '^' .. string.rep('([^|]*)|', HEADER) .. '(.*)$'
 
+local function unreadable(value)
+  local form = string.match(value, '^[^|]*')
+  if form == '1' then return 'a stored record is damaged: see docs/redis.md' end
+  return 'a stored record is of form ' .. form .. ', which this script does not read: see docs/upgrades.md'
+end
+
 local function unpack_record(value)
   if not value then return nil end
   local r = {string.match(value, SHAPE)}
-  if r[FORMAT] ~= '1' then error('a record of a form that this script does not know') end
+  if r[FORMAT] ~= '1' then error(unreadable(value)) end
   local rest = r[HEADER + 1]
   local order_end = tonumber(r[ORDER_LEN])
   local request_end = order_end + tonumber(r[REQUEST_LEN])

@@ -10,11 +10,13 @@
 local PLACE_KEPT = 43200000000
 local MINUTE = 60000000
 
+local RATE = '^(%d+)|(%d+)|(%d+)|(%d+)$'
+
 local function load_rate(key, per_second)
   local g = {tat = 0, tail = 0, asks = 0, interval = math.max(1, math.floor(1000000 / per_second))}
   local value = redis.call('GET', key)
   if value then
-    local tat, tail, asks = string.match(value, '^(%d+)|(%d+)|(%d+)|')
+    local tat, tail, asks = string.match(value, RATE)
     g.tat, g.tail, g.asks = tonumber(tat), tonumber(tail), tonumber(asks)
   end
   g.free_at = g.tat - (1000000 - g.interval)
@@ -30,6 +32,14 @@ end
 local function count_call(key, g)
   g.tat = math.max(now, g.tat) + g.interval
   store_rate(key, g)
+end
+
+-- Counts a call that did not ask, at the interval of the last that did; nothing where the merchant has no rate.
+local function count_unasked(key)
+  local value = redis.call('GET', key)
+  if not value then return end
+  local tat, tail, asks, interval = string.match(value, RATE)
+  count_call(key, {tat = tonumber(tat), tail = tonumber(tail), asks = tonumber(asks), interval = tonumber(interval)})
 end
 
 -- How long a call must wait, in microseconds; nil: it may go now (and count_call then counts it). One that must wait

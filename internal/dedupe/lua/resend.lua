@@ -2,7 +2,7 @@
 --
 -- KEYS  1 sentinel  2 record  3 order  4 rate
 -- ARGV  1 epoch  2 version on which the proof was judged  3 token  4 lease (ms)  5 order total  6 retention (ms)
--- Answer {word, clock, record or '', 0, 1 where the same step was taken before}; the words: yours, notyours, overtotal
+-- Answer {word, clock, record or ''}; the words: yours, notyours, overtotal
 -- Guarantee  'yours' only where the refund is open and nothing has changed since the proof, the token is still the latest
 --       and its lease still runs, and the order has room. The refund keeps its event, to be published once more. What is
 --       known from a callback alone was never asked for: not ours; what was only waiting is claimed anew, not resent. The
@@ -15,7 +15,7 @@ local version, token, lease = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local value = redis.call('GET', KEYS[2])
 local r = unpack_record(value)
 if not r or r[TOKEN] ~= token or not has(r, 'm') then return {'notyours', now, value or ''} end
-if tonumber(r[VERSION]) == version + 1 and open(r) and not has(r, 'q') then return {'yours', now, value, 0, 1} end
+if tonumber(r[VERSION]) == version + 1 and open(r) and not has(r, 'q') then return {'yours', now, value} end
 
 if tonumber(r[VERSION]) ~= version or not has(r, 'q') or tonumber(r[LEASE_END]) <= now_ms or not open(r) then
   return {'notyours', now, value}
@@ -39,15 +39,7 @@ set(r, 'a', false)
 set(r, 'd', false)
 set(r, 'q', false)
 
-local rate = redis.call('GET', KEYS[4])
-if rate then
-  local tat, rest, interval = string.match(rate, '^(%d+)|(%d+|%d+)|(%d+)$')
-  local left = redis.call('PTTL', KEYS[4])
-  tat = math.max(now, tonumber(tat)) + tonumber(interval)
-  redis.call('SET', KEYS[4], num(tat) .. '|' .. rest .. '|' .. interval,
-    'PX', num(math.max(left, math.ceil((tat - now) / 1000) + 1000)))
-end
-
+count_unasked(KEYS[4])
 value = pack_record(r)
 redis.call('SET', KEYS[2], value)
-return {'yours', now, value, 0, 0}
+return {'yours', now, value}

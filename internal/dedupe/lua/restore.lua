@@ -57,7 +57,8 @@ local function pin_again(o, r, total)
   pin(o, total, r[CURRENCY], o.count)
 end
 
--- What a key cannot be read for (a slot that moves) fails before anything of this refund is written.
+-- The order that a refund has left is no KEY of the script, so it is read before anything of this refund is written: where
+-- its slot moves, the script ends there.
 local function settle(old, r, total)
   if old and old.order ~= '' and old.order ~= r.order and old[HOLDING] ~= '-' then
     local o = load_order(orders .. old.order)
@@ -84,7 +85,7 @@ end
 
 -- A rebuild that begins again, or one after a failover, meets many that are as final here as their event: they stay as
 -- they are, for as long as they were to stay.
-local DONE = '^1|%d+|[SFJ]|(%d+)|%d+|%d+|([^|]*)' .. string.rep('|[^|]*', 7) .. '|(%d+)|'
+local DONE = '^1|%d+|[SFJ]|(%d+)|%d+|%d+|([^|]*)' .. string.rep('|[^|]*', PUBLISHED - FLAGS - 1) .. '|(%d+)|'
 local SEQUENCE_OF = '^1|%d+|.|(%d+)|'
 
 local function done(value, event)
@@ -108,7 +109,7 @@ end
 
 local answers = {'ok', now, ''}
 for i = 1, (#KEYS - 2) / 2 do
-  local at = 7 * i - 2
+  local at = 5 + 7 * (i - 1)
   answers[i + 3] = restore(KEYS[2 * i + 1], {
     event = ARGV[at], total = tonumber(ARGV[at + 1]),
     holding = ARGV[at + 2], amount = ARGV[at + 3], currency = ARGV[at + 4], order = ARGV[at + 5], recorded = tonumber(ARGV[at + 6]),

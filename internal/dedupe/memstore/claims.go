@@ -42,9 +42,9 @@ func (t *step) claim(c refund.Claim) refund.Claimed {
 	if rec.Token == c.Token {
 		switch {
 		case e.query && (status.Open() || doubt):
-			return refund.Claimed{Answer: refund.InDoubt, Repeat: true}
+			return refund.Claimed{Answer: refund.InDoubt}
 		case !e.query && status.Open():
-			return refund.Claimed{Answer: refund.Yours, Repeat: true}
+			return refund.Claimed{Answer: refund.Yours}
 		}
 	}
 	if c.FollowUp == 0 {
@@ -241,7 +241,7 @@ func (t *step) resend(rec refund.Record, token string, lease time.Duration) refu
 	}
 	open := now.Last.Status.Open()
 	if now.Version == rec.Version+1 && open && !e.query {
-		return refund.Claimed{Answer: refund.Yours, Repeat: true}
+		return refund.Claimed{Answer: refund.Yours}
 	}
 	if now.Version != rec.Version || !e.query || now.LeaseEnd.UnixMilli() <= t.ms() || !open {
 		return refund.Claimed{Answer: refund.NotYours}

@@ -58,7 +58,7 @@ func TestAFailoverLosesASuffix(t *testing.T) {
 				t.Fatalf("lost %d", lost)
 			}
 			_, err := s.Load(t.Context(), refund.Key{Merchant: "M", RefundNo: "r0"})
-			if changed, ok := errors.AsType[*dedupe.ErrServerChanged](err); !ok || changed.Epoch != 3 {
+			if changed, ok := errors.AsType[*dedupe.ServerChangedError](err); !ok || changed.Epoch != 3 {
 				t.Fatalf("not noticed: %v", err)
 			}
 			// Both images behave alike from here on, under a new epoch.

@@ -182,12 +182,12 @@ func (t *step) restore(rec refund.Record) {
 		before = &old.rec
 	}
 	t.settle(before, *r, func(o *order) { o.pinAgain(*r, rec.Request.OrderAmount.Minor) })
-	t.store(e)
-	if !known && r.Last.Status.Final() {
-		stored := t.m.records[rec.Request.RefundNo]
-		stored.until = t.after(retention)
-		t.m.records[rec.Request.RefundNo] = stored
+	if !known && r.Last.Status.Final() { // kept for what is left of the retention
+		e.until = t.after(retention)
+		t.touch(e)
+		return
 	}
+	t.store(e)
 }
 
 // onto goes forward from what is stored.

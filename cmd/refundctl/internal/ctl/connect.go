@@ -145,7 +145,7 @@ func (s *system) account(merchant string) (*providers.Account, error) {
 // Redis need not know, nothing.
 func (s *system) record(ctx context.Context, key refund.Key) (refund.Record, error) {
 	rec, err := s.Store.Load(ctx, key)
-	var missing *dedupe.ErrEpochMissing
+	var missing *dedupe.EpochMissingError
 	if !errors.As(err, &missing) {
 		return rec, err
 	}

@@ -5,14 +5,14 @@ import (
 	"testing"
 )
 
-func TestFaultIntentInRedisAlone(t *testing.T) {
+func TestDefectIntentInRedisAlone(t *testing.T) {
 	hunt{defect: noIntent, kinds: []string{"paid_twice"}, plans: 2000, only: func(rng *rand.Rand, p plan) (plan, bool) {
 		p.Redis, p.Act = oneOf(rng, "lose2", "lose3", "lose5", "lose9"), "kill"
 		return p, true
 	}}.run(t)
 }
 
-func TestFaultIntentOnTheLeaderAlone(t *testing.T) {
+func TestDefectIntentOnTheLeaderAlone(t *testing.T) {
 	hunt{defect: leaderAlone, kinds: []string{"paid_twice"}, plans: 2000, only: func(rng *rand.Rand, p plan) (plan, bool) {
 		p.Redis, p.Act, p.Later = oneOf(rng, "rack2", "rack5"), "kill", 0
 		return p, true
@@ -20,7 +20,7 @@ func TestFaultIntentOnTheLeaderAlone(t *testing.T) {
 }
 
 // The intent of the first attempt never came to the topic, so the resend's is the first that counts.
-func TestFaultResendPublishesNothing(t *testing.T) {
+func TestDefectResendPublishesNothing(t *testing.T) {
 	hunt{defect: silentResend, kinds: []string{"paid_twice"}, plans: 2000, only: func(rng *rand.Rand, p plan) (plan, bool) {
 		p.Act, p.Next, p.Redis, p.Point, p.Later = "kill", "nobody2m", "wipe", 5, 8+rng.IntN(12)
 		return p, true
@@ -29,7 +29,7 @@ func TestFaultResendPublishesNothing(t *testing.T) {
 
 // A worker was killed while its WAITING was on its way, which lands behind the PENDING of the next one. That one is killed
 // before its call; his successor asks, sends again, and Redis is wiped.
-func TestFaultResendBehindAStaleWaiting(t *testing.T) {
+func TestDefectResendBehindAStaleWaiting(t *testing.T) {
 	t.Parallel()
 	stale := func(rng *rand.Rand, p plan) (plan, bool) {
 		p.Gateway, p.Act, p.Next, p.Redis, p.Point = "refused_then_timeout_after", "late3s", "soon", "wipe", 14
@@ -43,17 +43,17 @@ func TestFaultResendBehindAStaleWaiting(t *testing.T) {
 	hunt{defect: silentResendBelieved, kinds: []string{"paid_twice"}, plans: 4000, only: stale}.caught(t)
 }
 
-func TestFaultCommittedBetweenIntentAndCall(t *testing.T) {
+func TestDefectCommittedBetweenIntentAndCall(t *testing.T) {
 	hunt{defect: committedBeforeTheCall, kinds: []string{"unsettled"}, plans: 1000}.run(t)
 }
 
-func TestFaultFollowUpChainsForgotten(t *testing.T) {
+func TestDefectFollowUpChainsForgotten(t *testing.T) {
 	hunt{defect: chainsForgotten, kinds: []string{"unsettled"}, plans: 1000, only: func(_ *rand.Rand, p plan) (plan, bool) {
 		return p, p.Redis == "wipe"
 	}}.run(t)
 }
 
-func TestFaultServerPolled(t *testing.T) {
+func TestDefectServerPolled(t *testing.T) {
 	hunt{defect: polled, kinds: money, plans: 2000, only: func(rng *rand.Rand, p plan) (plan, bool) {
 		p.Redis, p.Next, p.Later = oneOf(rng, "lose2", "lose3", "lose5"), "duplicate", 0
 		return p, true
@@ -61,14 +61,14 @@ func TestFaultServerPolled(t *testing.T) {
 }
 
 // The first refund is refused and waits, the second has taken its room and is paid when Redis is wiped.
-func TestFaultReservationRefusedAtARebuild(t *testing.T) {
+func TestDefectReservationRefusedAtARebuild(t *testing.T) {
 	hunt{defect: roomRefused, kinds: []string{"denied"}, plans: 2000, only: func(rng *rand.Rand, p plan) (plan, bool) {
 		p.Gateway, p.Act, p.Redis, p.Later, p.Pair, p.Point = "refused", "kill", "wipe", 0, 1, 15+rng.IntN(30)
 		return p, true
 	}}.run(t)
 }
 
-func TestFaultDoubtByTheClock(t *testing.T) {
+func TestDefectDoubtByTheClock(t *testing.T) {
 	hunt{defect: doubtByClock, kinds: []string{"paid_twice"}, plans: 2000, only: func(_ *rand.Rand, p plan) (plan, bool) {
 		p.Redis, p.Next = "wipe", "duplicate1h"
 		return p, true
