@@ -79,13 +79,13 @@ func newStatuses() map[string]newStatus {
 	jpy, _ := refund.CurrencyOf("JPY")
 	base := func(status refund.Status, source refund.Source, sequence int64, change func(*refund.Record)) refund.Record {
 		rec := refund.Record{
-			Provider: "eftpay", Order: "rrn_1686280006045", Epoch: 1, FirstSeen: at.Add(-2 * time.Second),
+			Provider: "eftpay", Order: "rrn_1686280006045", FirstSeen: at.Add(-2 * time.Second),
 			Request: refund.Request{
 				Key: refund.Key{Merchant: "S0003469", RefundNo: "201901010011"}, OrderNo: "rrn_1686280006045",
 				Amount: refund.Money{Minor: 1, Currency: hkd}, OrderAmount: refund.Money{Minor: 1001, Currency: hkd},
 				Method: "WeChat", Wallet: "WECHATCN", Flow: refund.FlowRefund,
 			},
-			Last: refund.Event{Sequence: sequence, Status: status, Source: source, Matched: true, Attempt: 1, RecordedAt: at},
+			Last: refund.Event{Sequence: sequence, Epoch: 1, Status: status, Source: source, Matched: true, Attempt: 1, RecordedAt: at},
 		}
 		if !status.Final() { // dropped from a record once it is final
 			rec.Request.Terminal, rec.Request.Reason = "tid_3378", "test refund"
@@ -123,7 +123,7 @@ func newStatuses() map[string]newStatus {
 		"pending": {"being sent; with the trace of its request", base(refund.StatusPending, refund.FromWorker, 1001, func(r *refund.Record) {
 			r.Request.Trace = refund.Trace{Parent: traceParent[13:], State: traceState[12:]}
 		})},
-		"pending-first-epoch":   {"of a merchant that was always there", base(refund.StatusPending, refund.FromWorker, 1, func(r *refund.Record) { r.Epoch = 0 })},
+		"pending-first-epoch":   {"of a merchant that was always there", base(refund.StatusPending, refund.FromWorker, 1, func(r *refund.Record) { r.Last.Epoch = 0 })},
 		"pending-third-attempt": {"sent again after the gateway's proof that it has no such refund", base(refund.StatusPending, refund.FromWorker, 1005, attempt(3))},
 		"unknown":               {"the call timed out", base(refund.StatusUnknown, refund.FromWorker, 1002, failed("gateway_down", "no answer within 10s"))},
 		"review":                {"open for too long", base(refund.StatusReview, refund.FromQuery, 1003, told("TRADE_PROCESSING"))},
@@ -133,18 +133,18 @@ func newStatuses() map[string]newStatus {
 		"succeeded-operator":    {"by an operator's word", base(refund.StatusSucceeded, refund.FromOperator, 1004, failed("", "seen in the settlement of 2026-11-21"))},
 		"succeeded-whole-order": {"the order is fully refunded", base(refund.StatusSucceeded, refund.FromWorker, 1002, both(told("TRADE_CLOSED"), func(r *refund.Record) { r.Last.OrderFullyRefunded = true; r.Request.Amount = r.Request.OrderAmount }))},
 		"succeeded-unmatched": {"a callback about a refund that was never requested here", base(refund.StatusSucceeded, refund.FromCallback, 1, both(bluepay, func(r *refund.Record) {
-			r.Epoch, r.Last.Matched, r.Last.Attempt, r.Request.OrderAmount.Minor = 0, false, 0, 0
+			r.Last.Epoch, r.Last.Matched, r.Last.Attempt, r.Request.OrderAmount.Minor = 0, false, 0, 0
 			r.Last.ProviderStatus = "COMPLETE"
 			r.Request.Flow = ""
 		}))},
-		"pending-adopted":        {"its request came after the callback", base(refund.StatusPending, refund.FromWorker, 2, both(bluepay, func(r *refund.Record) { r.Epoch, r.Last.Attempt = 0, 0 }))},
+		"pending-adopted":        {"its request came after the callback", base(refund.StatusPending, refund.FromWorker, 2, both(bluepay, func(r *refund.Record) { r.Last.Epoch, r.Last.Attempt = 0, 0 }))},
 		"corrected-to-failed":    {"the gateway took its success back", base(refund.StatusFailed, refund.FromQuery, 1006, both(told("TRADE_FAIL"), both(failed("51", "退款失败 \"x\"\n"), func(r *refund.Record) { r.Last.Correction = true })))},
 		"corrected-to-succeeded": {"the gateway took its failure back", base(refund.StatusSucceeded, refund.FromQuery, 1006, both(told("TRADE_REFUND"), func(r *refund.Record) { r.Last.Correction = true }))},
 		"failed":                 {"refused by the gateway", base(refund.StatusFailed, refund.FromWorker, 1002, both(bluepay, failed("21403", "the original is over 60 days old")))},
 		"rejected-over-total":    {"more than the order has left", base(refund.StatusRejected, refund.FromWorker, 1001, both(failed("over_order_total", "0.01 is more than what is left"), attempt(0)))},
-		"rejected-field-limit":   {"a field that the gateway cannot take", base(refund.StatusRejected, refund.FromWorker, 1, both(failed("field_limit", "order_no: longer than 28"), func(r *refund.Record) { attempt(0)(r); r.Epoch = 0 }))},
+		"rejected-field-limit":   {"a field that the gateway cannot take", base(refund.StatusRejected, refund.FromWorker, 1, both(failed("field_limit", "order_no: longer than 28"), func(r *refund.Record) { attempt(0)(r); r.Last.Epoch = 0 }))},
 		"rejected-withdrawn":     {"withdrawn by an operator", base(refund.StatusRejected, refund.FromOperator, 1002, both(failed("withdrawn", "customer kept the goods"), attempt(0)))},
-		"succeeded-rebuilt":      {"after Redis was lost twice: the sequence goes on in the next block", base(refund.StatusSucceeded, refund.FromQuery, 3001, func(r *refund.Record) { r.Epoch = 3; told("TRADE_REFUND")(r) })},
+		"succeeded-rebuilt":      {"after Redis was lost twice: the sequence goes on in the next block", base(refund.StatusSucceeded, refund.FromQuery, 3001, func(r *refund.Record) { r.Last.Epoch = 3; told("TRADE_REFUND")(r) })},
 		"succeeded-yen": {"a currency without decimals", base(refund.StatusSucceeded, refund.FromWorker, 1002, func(r *refund.Record) {
 			r.Request.Amount, r.Request.OrderAmount = refund.Money{Minor: 1000, Currency: jpy}, refund.Money{Minor: 98000, Currency: jpy}
 		})},

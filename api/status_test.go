@@ -33,13 +33,14 @@ func recordOf(t *rapid.T) refund.Record {
 	at := time.UnixMilli(rapid.Int64Range(1_600_000_000_000, 1_900_000_000_000).Draw(t, "at"))
 	rec := refund.Record{
 		Provider: rapid.SampledFrom([]string{"eftpay", "bluepay"}).Draw(t, "provider"),
-		Order:    number("order"), FirstSeen: at, Epoch: int64(rapid.IntRange(0, 9).Draw(t, "epoch")),
+		Order:    number("order"), FirstSeen: at,
 		Request: refund.Request{
 			Key: refund.Key{Merchant: number("merchant"), RefundNo: number("refund_no")}, Flow: refund.FlowRefund,
 			Amount: refund.Money{Minor: rapid.Int64Range(1, refund.MaxMinor).Draw(t, "amount"), Currency: hkd},
 			Method: text("method"), Wallet: text("wallet"), Terminal: text("terminal"), Reason: text("reason"),
 		},
 		Last: refund.Event{
+			Epoch:    int64(rapid.IntRange(0, 9).Draw(t, "epoch")),
 			Sequence: rapid.Int64Range(1, 1<<40).Draw(t, "sequence"), Status: rapid.SampledFrom(statuses).Draw(t, "status"),
 			Source: rapid.SampledFrom(sources).Draw(t, "source"), Matched: rapid.Bool().Draw(t, "matched"),
 			Correction: rapid.Bool().Draw(t, "correction"), OrderFullyRefunded: rapid.Bool().Draw(t, "full"),

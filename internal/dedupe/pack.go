@@ -65,7 +65,7 @@ func pack(r refund.Record, content, flags string) string {
 	for _, flag := range []struct {
 		on     bool
 		letter byte
-	}{{ev.Matched, 'm'}, {ev.Correction, 'c'}, {r.Accepted, 'a'}, {r.Doubt, 'd'}} {
+	}{{ev.Matched, 'm'}, {ev.Correction, 'c'}, {r.Accepted, 'a'}, {r.Doubt, 'd'}, {r.Missed, 'u'}} {
 		if flag.on {
 			b = append(b, flag.letter)
 		}
@@ -79,7 +79,7 @@ func pack(r refund.Record, content, flags string) string {
 	number(int64(r.FollowUp))
 	text(r.Place)
 	number(r.Published)
-	number(r.Epoch)
+	number(ev.Epoch)
 	number(recorded)
 	distance(ev.OccurredAt)
 	distance(r.FirstSeen)
@@ -134,6 +134,8 @@ func unpack(key refund.Key, value string) (refund.Record, error) {
 			r.Accepted = true
 		case 'd':
 			r.Doubt = true
+		case 'u':
+			r.Missed = true
 		}
 	}
 	r.Holding = refund.Holding(h.text())
@@ -143,7 +145,7 @@ func unpack(key refund.Key, value string) (refund.Record, error) {
 	r.FollowUp = int(h.number())
 	r.Place = h.text()
 	r.Published = h.number()
-	r.Epoch = h.number()
+	ev.Epoch = h.number()
 	recorded := h.number()
 	ev.RecordedAt = instant(recorded)
 	ev.OccurredAt = h.instant(recorded, h.text())

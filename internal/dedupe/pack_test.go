@@ -37,11 +37,11 @@ func TestPackAndUnpack(t *testing.T) {
 			Last: refund.Event{
 				Sequence: count.Draw(r, "sequence"), Source: rapid.SampledFrom([]refund.Source{"worker", "callback", "query", "operator"}).Draw(r, "source"),
 				Status:  rapid.SampledFrom([]refund.Status{"", "WAITING", "PENDING", "UNKNOWN", "REVIEW", "SUCCEEDED", "FAILED", "REJECTED"}).Draw(r, "status"),
-				Matched: rapid.Bool().Draw(r, "matched"), Correction: rapid.Bool().Draw(r, "correction"), Attempt: rapid.IntRange(0, 99).Draw(r, "event attempt"),
+				Matched: rapid.Bool().Draw(r, "matched"), Correction: rapid.Bool().Draw(r, "correction"), Attempt: rapid.IntRange(0, 99).Draw(r, "event attempt"), Epoch: count.Draw(r, "epoch"),
 				ProviderStatus: text.Draw(r, "word"), ProviderRefundID: text.Draw(r, "id"), TransactionID: text.Draw(r, "told"),
 				Code: text.Draw(r, "code"), Message: text.Draw(r, "message"), OccurredAt: when.Draw(r, "occurred"), RecordedAt: when.Draw(r, "recorded"),
 			},
-			Provider: word.Draw(r, "provider"), Version: count.Draw(r, "version"), Epoch: count.Draw(r, "epoch"),
+			Provider: word.Draw(r, "provider"), Version: count.Draw(r, "version"), Missed: rapid.Bool().Draw(r, "missed"),
 			Attempt: rapid.IntRange(0, 99).Draw(r, "attempt"), Accepted: rapid.Bool().Draw(r, "accepted"), Doubt: rapid.Bool().Draw(r, "doubt"),
 			Holding: rapid.SampledFrom([]refund.Holding{"-", "R", "S"}).Draw(r, "holding"), Token: word.Draw(r, "token"), Place: word.Draw(r, "place"),
 			LeaseEnd: when.Draw(r, "lease end"), CallEnd: when.Draw(r, "call end"), FirstSeen: when.Draw(r, "first seen"),

@@ -128,7 +128,7 @@ func toldBy(merchant string, rec refund.Record) ([]any, error) {
 		return nil, fmt.Errorf("dedupe: restore of %s beside refunds of %s", rec.Key(), merchant)
 	}
 	told := refund.Record{
-		Request: rec.Request, Last: rec.Last, Provider: rec.Provider, Order: rec.Order, Epoch: rec.Epoch,
+		Request: rec.Request, Last: rec.Last, Provider: rec.Provider, Order: rec.Order,
 		Version: 1, Attempt: rec.Last.Attempt, Holding: refund.HoldsNothing, Published: rec.Last.Sequence, FirstSeen: rec.FirstSeen,
 	}
 	flags, held := "", ""

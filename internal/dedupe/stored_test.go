@@ -65,9 +65,9 @@ func sampleRecords() (all []refund.Record) {
 			Trace: refund.Trace{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", State: "a=1"},
 		},
 		Last: refund.Event{
-			Sequence: 2001, Status: refund.StatusPending, Source: refund.FromWorker, Matched: true, Attempt: 1, OccurredAt: at(0), RecordedAt: at(0),
+			Sequence: 2001, Epoch: 2, Status: refund.StatusPending, Source: refund.FromWorker, Matched: true, Attempt: 1, OccurredAt: at(0), RecordedAt: at(0),
 		},
-		Provider: "eftpay", Order: "rrn_1686280006045", Version: 7, Epoch: 2, Attempt: 2, Accepted: true, Doubt: true, Holding: refund.HoldsReserved,
+		Provider: "eftpay", Order: "rrn_1686280006045", Version: 7, Attempt: 2, Accepted: true, Doubt: true, Holding: refund.HoldsReserved,
 		Token: "LPPLFGLBAEMVUZ3F6SQ7XWFWXI", LeaseEnd: at(30), CallEnd: at(30), FollowUp: 3, Place: "refund.delay.1m/2/77", FirstSeen: at(-60), Published: 2001,
 	}
 	all = append(all, full)
@@ -103,5 +103,7 @@ func sampleRecords() (all []refund.Record) {
 			Version: 1, Holding: refund.HoldsNothing,
 		})
 	}
-	return all
+	missed := full
+	missed.Missed, missed.Accepted = true, false
+	return append(all, missed)
 }

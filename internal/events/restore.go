@@ -20,7 +20,7 @@ var known = []refund.Status{
 }
 
 // RestoreRecord builds the record behind a status event, for a store that lost it:
-// Request, Last, Provider, Order, Epoch, Attempt, FirstSeen and Published. All
+// Request, Last, Provider, Order, Attempt, FirstSeen and Published. All
 // else (version, holding, lease, doubt) is the store's to decide. Rendering the
 // record gives the same key and value again.
 //
@@ -50,10 +50,10 @@ func RestoreRecord(value []byte, headers []Header) (refund.Record, error) {
 		},
 		Last:      st.Event,
 		Provider:  st.Provider,
-		Epoch:     epoch,
 		Attempt:   st.Attempt,
 		Published: st.Sequence,
 	}
+	rec.Last.Epoch = epoch
 	if err := restoreHidden(&rec, header(headers, HeaderRequest)); err != nil {
 		return refund.Record{}, fmt.Errorf("event %s: header %s: %w", st.ID(), HeaderRequest, err)
 	}

@@ -22,7 +22,7 @@ func TestRestoreRecord(t *testing.T) {
 	if !same(got.Request, rec.Request) {
 		t.Errorf("request\n got %+v\nwant %+v", got.Request, rec.Request)
 	}
-	if got.Order != rec.Order || got.Epoch != 3 || got.Attempt != 1 || got.Published != 2 || got.Provider != "eftpay" ||
+	if got.Order != rec.Order || got.Last.Epoch != 3 || got.Attempt != 1 || got.Published != 2 || got.Provider != "eftpay" ||
 		!got.FirstSeen.Equal(rec.FirstSeen.Truncate(time.Millisecond)) || got.Last.TransactionID != "4200001" {
 		t.Errorf("got %+v", got)
 	}
@@ -90,7 +90,7 @@ func TestRestoredRecordRendersTheSameBytes(t *testing.T) {
 		if restored.Request.Content() != rec.Request.Content() || !same(restored.Request, rec.Request) {
 			t.Fatalf("request\n got %+v\nwant %+v", restored.Request, rec.Request)
 		}
-		if restored.Order != rec.Order || restored.Epoch != rec.Epoch || restored.Provider != rec.Provider {
+		if restored.Order != rec.Order || restored.Last.Epoch != rec.Last.Epoch || restored.Provider != rec.Provider {
 			t.Fatalf("got %+v\nwant %+v", restored, rec)
 		}
 		key2, value2, hs2 := EncodeStatus(restored)
@@ -181,8 +181,9 @@ func anyRecord() *rapid.Generator[refund.Record] {
 			}
 		}
 		rec := refund.Record{
-			Request: req, Provider: "eftpay", Order: req.OrderNo, Epoch: rapid.Int64Range(0, 1e6).Draw(t, "epoch"),
+			Request: req, Provider: "eftpay", Order: req.OrderNo,
 			Last: refund.Event{
+				Epoch:    rapid.Int64Range(0, 1e6).Draw(t, "epoch"),
 				Sequence: rapid.Int64Range(1, 1<<60).Draw(t, "sequence"),
 				Status:   rapid.SampledFrom(known).Draw(t, "status"),
 				Source:   rapid.SampledFrom([]refund.Source{refund.FromWorker, refund.FromCallback, refund.FromQuery, refund.FromOperator}).Draw(t, "source"),

@@ -25,7 +25,7 @@ func EncodeStatus(rec refund.Record) (key, value []byte, headers []Header) {
 		{HeaderSubject, []byte(rec.Request.RefundNo)},
 		{HeaderTime, []byte(rec.Last.RecordedAt.UTC().Format(eventTime))},
 		{HeaderVersion, strconv.AppendInt(nil, Version, 10)},
-		{HeaderEpoch, strconv.AppendInt(nil, rec.Epoch, 10)},
+		{HeaderEpoch, strconv.AppendInt(nil, rec.Last.Epoch, 10)},
 		{HeaderContent, []byte(rec.Request.Content())},
 		{HeaderRequest, hidden(rec)},
 	}

@@ -1,6 +1,7 @@
 package explorer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -21,6 +22,7 @@ const (
 	headCause     = "refund-cause"
 	headFollowUp  = "refund-follow-up"
 	headFirstSeen = "refund-first-seen"
+	headPlace     = "refund-place"
 	headReason    = "dlq-reason"
 )
 
@@ -114,7 +116,7 @@ func (d *delivery) decode(ctx context.Context) (refund.Work, error) {
 	if d.world.defect.deaf {
 		alive = time.Now
 	}
-	return refund.Work{Request: request, FollowUp: d.followUp, Place: place(d.record), FirstSeen: firstSeen, Alive: alive}, err
+	return refund.Work{Request: request, FollowUp: d.followUp, Place: cmp.Or(header(d.record, headPlace), place(d.record)), FirstSeen: firstSeen, Alive: alive}, err
 }
 
 // write repeats until the record is durable; false where it cannot be any more.
@@ -150,7 +152,12 @@ func (d *delivery) done(ctx context.Context, key string) {
 
 // delayed is the message of a verdict, on the delay topic that fits.
 func (d *delivery) delayed(work refund.Work, v refund.Verdict) kafka.Record {
-	return delayedRecord(d.record.Key, d.record.Value, d.record.Headers, v.After, string(v.Cause), v.FollowUp, work.FirstSeen)
+	moved := "" // as the consumer has it: the same follow-up, elsewhere
+	if v.FollowUp > 0 && v.FollowUp == work.FollowUp {
+		moved = work.Place
+	}
+	headers := with(d.record.Headers, headPlace, moved)
+	return delayedRecord(d.record.Key, d.record.Value, headers, v.After, string(v.Cause), v.FollowUp, work.FirstSeen)
 }
 
 func delayedRecord(key, value []byte, headers []kafka.Header, after time.Duration, cause string, followUp int, firstSeen time.Time) kafka.Record {

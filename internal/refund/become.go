@@ -55,6 +55,7 @@ func (d *decider) become(status Status) {
 		Source:   d.news.Source,
 		Matched:  d.matched(),
 		Attempt:  d.before.Attempt,
+		Epoch:    d.before.Epoch,
 
 		ProviderStatus: o.ProviderStatus, Code: o.Code, Message: o.Message,
 		// The gateway's names of the refund and of its payment stay known.
@@ -72,6 +73,7 @@ func (d *decider) become(status Status) {
 	}
 	if status.Final() {
 		rec.Request.Reason, rec.Request.Terminal = "", ""
+		rec.Missed = false
 		if d.news.Adopt == nil {
 			rec.Doubt = false
 		}

@@ -129,6 +129,8 @@ func (d *delivery) claim(ctx context.Context, slot *heldSlot) Verdict {
 			return d.send(ctx, slot, claimed.Record, lease)
 		case claimed.Answer == InDoubt:
 			return d.query(ctx, slot, claimed.Record, lease)
+		case claimed.Answer == Conflict && d.FollowUp > 0 && d.Request != claimed.Record.Request && claimed.Record.Last.Matched:
+			d.Request = claimed.Record.Request // that of a callback tells less than the request that came since
 		case claimed.Answer == Unmatched:
 			if _, err := d.Recorder.Note(ctx, claimed.Record, News{Source: FromWorker, Adopt: &Adoption{d.Request, d.account.Gateway.Order(d.Request)}}, d.Alive); err != nil {
 				return d.undecided(ctx, err)

@@ -114,7 +114,7 @@ func (d *decider) unsent() {
 		}
 	case NotFound: // after a rebuild: proved, so it may be claimed as any waiting refund
 		if d.before.Doubt && d.latest() && d.believable() {
-			d.out.Record.Doubt = false
+			d.out.Record.Doubt, d.out.Record.Holding = false, HoldsNothing
 			d.out.Write = true
 		}
 		d.out.Ask = d.before.Doubt && !d.out.Write
@@ -131,8 +131,11 @@ func (d *decider) unclear() {
 		d.become(StatusUnknown)
 	case d.news.Source == FromQuery && d.news.Overdue && d.before.Doubt:
 		d.become(StatusReview)
-	case d.news.Source == FromCallback && !d.before.Doubt:
-		d.out.Record.Doubt, d.out.Write = true, true
+	case d.news.Source == FromCallback && d.news.Outcome.Class == Unknown: // the gateway knows this number
+		d.become(StatusUnknown)
+	case d.news.Source == FromCallback && !d.before.Doubt: // a mismatch changes no status; as an event it outlives a loss
+		d.become(StatusWaiting)
+		d.out.Record.Doubt, d.out.Record.Holding = true, HoldsReserved
 	}
 	d.out.Ask = true
 }
@@ -181,7 +184,7 @@ func (r Record) counts(n News) bool {
 	case FromOperator:
 		return true
 	case FromCallback: // it names no attempt: with more than one, or after a rebuild, which may have missed one, ask
-		return r.Attempt <= 1 && !r.rebuilt()
+		return r.Attempt <= 1 && !r.Missed
 	default:
 		return n.Token != "" && n.Token == r.Token
 	}
@@ -259,11 +262,17 @@ func (d *decider) final() {
 			d.correct(said)
 		} else if agrees {
 			d.out.Record.Doubt, d.out.Write = false, d.before.Doubt
+			if !moved {
+				d.out.Record.Holding = HoldsNothing
+			}
 		} else {
 			d.dispute() // somebody had a reason to ask: until it is clear
 		}
 	case contradicts:
 		d.dispute()
+		if !moved && d.before.Holding == HoldsNothing { // its amount is nobody else's until then
+			d.out.Record.Holding, d.out.Write = HoldsReserved, true
+		}
 	}
 }
 

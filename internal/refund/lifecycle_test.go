@@ -84,6 +84,8 @@ func TestDecideTable(t *testing.T) {
 		{"waiting, parked again", waiting, news(FromWorker, NotSent), want{StatusWaiting, false, false, false, HoldsNothing}},
 		{"waiting, refused here", waiting, news(FromWorker, Rejected), want{StatusRejected, true, false, false, HoldsNothing}},
 		{"waiting, a callback says paid", waiting, news(FromCallback, Succeeded), want{StatusSucceeded, true, false, false, HoldsSucceeded}},
+		{"waiting, a callback says what nobody knows", waiting, news(FromCallback, Unknown), want{StatusUnknown, true, true, false, HoldsReserved}},
+		{"waiting, a callback with another amount", waiting, news(FromCallback, Mismatch), want{StatusWaiting, true, true, false, HoldsReserved}},
 		{"waiting, a callback says taken", waiting, news(FromCallback, Pending), want{StatusPending, true, true, false, HoldsReserved}},
 
 		{"call succeeded", open(StatusPending), news(FromWorker, Succeeded), want{StatusSucceeded, true, false, false, HoldsSucceeded}},
@@ -112,8 +114,8 @@ func TestDecideTable(t *testing.T) {
 		{"callback paid", open(StatusPending), news(FromCallback, Succeeded), want{StatusSucceeded, true, false, false, HoldsSucceeded}},
 		{"callback failed", open(StatusPending), news(FromCallback, Declined), want{StatusFailed, true, false, false, HoldsNothing}},
 		{"callback failed, of which attempt", with(func(r *Record) { r.Attempt = 2 }), news(FromCallback, Declined), want{StatusPending, false, true, false, HoldsReserved}},
-		{"callback failed, after a rebuild", with(func(r *Record) { r.Epoch = 1 }), news(FromCallback, Declined), want{StatusPending, false, true, false, HoldsReserved}},
-		{"callback failed, adopted, after a rebuild", with(func(r *Record) { r.Epoch, r.Attempt = 1, 0 }), news(FromCallback, Declined), want{StatusPending, false, true, false, HoldsReserved}},
+		{"callback failed, after a rebuild", with(func(r *Record) { r.Missed = true }), news(FromCallback, Declined), want{StatusPending, false, true, false, HoldsReserved}},
+		{"callback failed, adopted, after a rebuild", with(func(r *Record) { r.Missed, r.Attempt = true, 0 }), news(FromCallback, Declined), want{StatusPending, false, true, false, HoldsReserved}},
 		{"callback with another amount", open(StatusPending), news(FromCallback, Mismatch), want{StatusPending, false, true, false, HoldsReserved}},
 
 		{"paid again said", final(StatusSucceeded, HoldsSucceeded), news(FromCallback, Succeeded), want{StatusSucceeded, false, false, false, HoldsSucceeded}},
@@ -121,7 +123,7 @@ func TestDecideTable(t *testing.T) {
 		{"paid, a query says failed", final(StatusSucceeded, HoldsSucceeded), news(FromQuery, Declined), want{StatusFailed, true, false, false, HoldsNothing}},
 		{"paid, a query begun before says failed", final(StatusSucceeded, HoldsSucceeded), before(news(FromQuery, Declined)), want{StatusSucceeded, false, true, false, HoldsSucceeded}},
 		{"failed, a query says paid", final(StatusFailed, HoldsNothing), news(FromQuery, Succeeded), want{StatusSucceeded, true, false, false, HoldsSucceeded}},
-		{"rejected, a callback says paid", final(StatusRejected, HoldsNothing), news(FromCallback, Succeeded), want{StatusRejected, false, true, false, HoldsNothing}},
+		{"rejected, a callback says paid", final(StatusRejected, HoldsNothing), news(FromCallback, Succeeded), want{StatusRejected, false, true, false, HoldsReserved}},
 		{"paid, an operator says failed", final(StatusSucceeded, HoldsSucceeded), news(FromOperator, Declined), want{StatusFailed, true, false, false, HoldsNothing}},
 		{"paid, a callback with another amount", final(StatusSucceeded, HoldsSucceeded), news(FromCallback, Mismatch), want{StatusSucceeded, false, true, false, HoldsSucceeded}},
 	}

@@ -48,10 +48,11 @@ type Event struct {
 	Sequence           int64
 	Status             Status
 	Source             Source
-	Matched            bool // false: known from a verified callback alone
-	Correction         bool // replaces an earlier final status
-	OrderFullyRefunded bool // set by the store: the sum of SUCCEEDED equals order_amount
-	Attempt            int  // refund calls sent so far, as of this event
+	Matched            bool  // false: known from a verified callback alone
+	Correction         bool  // replaces an earlier final status
+	OrderFullyRefunded bool  // set by the store: the sum of SUCCEEDED equals order_amount
+	Attempt            int   // refund calls sent so far, as of this event
+	Epoch              int64 // of the store when the event was made
 	ProviderStatus     string
 	ProviderRefundID   string
 	TransactionID      string // of the payment, where the gateway told it and the request did not
@@ -70,8 +71,9 @@ type Record struct {
 	Order    string  // what the total belongs to: order_no, or the original transaction
 
 	Version  int64   // compare-and-set; 0: not stored yet
-	Epoch    int64   // of the store when it answered; in a stored record, of its newest event
+	Epoch    int64   // of the store when it answered
 	Attempt  int     // refund calls begun (Last.Attempt is that of the newest event)
+	Missed   bool    // a rebuild may have missed an attempt; until the refund is final
 	Accepted bool    // the gateway has said of the newest attempt that it has it
 	Doubt    bool    // a query is owed first: a disputed final status, or a waiting refund after a rebuild
 	Holding  Holding // what its amount counts as at its order
@@ -91,17 +93,19 @@ type Record struct {
 // Key is the refund's name.
 func (r Record) Key() Key { return r.Request.Key }
 
-// SequenceBlock is how many sequences an epoch of the store sets aside: after a
-// loss a refund goes on at epoch*SequenceBlock+1 at the least, so no id ever
-// gets other content.
+// SequenceBlock is how many sequences are set aside after a loss: a refund goes on
+// at epoch*SequenceBlock+1 at the least, and behind the block of its newest event,
+// since those after it may have been given away, so no id ever gets other content.
 const SequenceBlock = 1000
 
 // NextSequence is the sequence of this refund's next event.
-func (r Record) NextSequence() int64 { return max(r.Last.Sequence, r.Epoch*SequenceBlock) + 1 }
-
-// rebuilt says whether the store has lost something, and was rebuilt, since this
-// refund's newest event: of what was not an event it knows nothing.
-func (r Record) rebuilt() bool { return r.Known() && r.Last.Sequence <= r.Epoch*SequenceBlock }
+func (r Record) NextSequence() int64 {
+	last := r.Last.Sequence
+	if r.Last.Epoch < r.Epoch {
+		last += SequenceBlock - last%SequenceBlock
+	}
+	return max(last, r.Epoch*SequenceBlock) + 1
+}
 
 // Known says whether the store has this refund.
 func (r Record) Known() bool { return r.Version > 0 }

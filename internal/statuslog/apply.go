@@ -18,8 +18,9 @@ const (
 	batchSize = 128
 	// appliers is how many batches are decoded or under way at the same time.
 	appliers = 8
-	// owedMost bounds the memory of refunds that are open as far as has been read: where there are more, their follow-ups
-	// are left before the topic has been read to its end, and one that ended further on is asked about needlessly.
+	// owedMost bounds the memory of refunds that are open as far as has been read. They are brought back last, so that one
+	// that ends further on never holds its order; where there are more, some are brought back before the topic has been
+	// read to its end, and asked about needlessly.
 	owedMost = 100_000
 	// leavers is how many follow-ups are written at the same time.
 	leavers = 64
@@ -72,7 +73,16 @@ func (r *rebuild) applyBatch(j *job, batch []event) {
 			j.fail(err)
 			return
 		}
-		recs[i], epoch = rec, max(epoch, rec.Epoch)
+		recs[i], epoch = rec, max(epoch, rec.Last.Epoch)
+	}
+	r.restore(j, j.keep(recs), epoch)
+}
+
+// restore brings refunds back in one step.
+func (r *rebuild) restore(j *job, recs []refund.Record, epoch int64) {
+	if len(recs) == 0 {
+		j.note(nil, nil, epoch)
+		return
 	}
 	var open []refund.Record
 	err := j.persist(func() (err error) {
@@ -90,6 +100,47 @@ func (r *rebuild) applyBatch(j *job, batch []event) {
 	j.note(recs, open, epoch)
 }
 
+// keep keeps those that are not final for the end, and answers those to be brought back now.
+func (j *job) keep(recs []refund.Record) (now []refund.Record) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, rec := range recs {
+		no := rec.Request.RefundNo
+		kept, there := j.kept[no]
+		switch {
+		case there && kept.Last.Sequence > rec.Last.Sequence: // an older one, that was left behind
+		case !rec.Last.Status.Final() && (there || len(j.kept) < owedMost):
+			j.kept[no] = rec
+		default:
+			delete(j.kept, no)
+			now = append(now, rec)
+		}
+	}
+	return now
+}
+
+// restoreKept brings back what is not final as far as the topic goes.
+func (r *rebuild) restoreKept() {
+	var all errgroup.Group
+	all.SetLimit(appliers)
+	for _, name := range slices.Sorted(maps.Keys(r.jobs)) {
+		j := r.jobs[name]
+		kept := slices.SortedFunc(maps.Values(j.kept), byNumber)
+		clear(j.kept)
+		for batch := range slices.Chunk(kept, batchSize) {
+			all.Go(func() error {
+				if j.why() == nil {
+					r.restore(j, batch, 0)
+				}
+				return nil
+			})
+		}
+	}
+	_ = all.Wait() // what fails fails its job
+}
+
+func byNumber(a, b refund.Record) int { return cmp.Compare(a.Request.RefundNo, b.Request.RefundNo) }
+
 // note remembers which of the refunds are owed a follow-up now, and which no longer.
 func (j *job) note(recs, open []refund.Record, epoch int64) {
 	j.mu.Lock()
@@ -103,15 +154,18 @@ func (j *job) note(recs, open []refund.Record, epoch int64) {
 	}
 }
 
+// owes is how many are not final as far as has been read.
 func (j *job) owes() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return len(j.owed)
+	return len(j.owed) + len(j.kept)
 }
 
 func (r *rebuild) owed() (n int) {
 	for _, j := range r.jobs {
-		n += j.owes()
+		j.mu.Lock()
+		n += len(j.owed)
+		j.mu.Unlock()
 	}
 	return n
 }
@@ -123,9 +177,7 @@ func (r *rebuild) leaveFollowUps() {
 	for _, name := range slices.Sorted(maps.Keys(r.jobs)) {
 		j := r.jobs[name]
 		j.mu.Lock()
-		owed := slices.SortedFunc(maps.Values(j.owed), func(a, b refund.Record) int {
-			return cmp.Compare(a.Request.RefundNo, b.Request.RefundNo)
-		})
+		owed := slices.SortedFunc(maps.Values(j.owed), byNumber)
 		clear(j.owed)
 		j.mu.Unlock()
 		for _, rec := range owed {

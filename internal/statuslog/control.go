@@ -27,6 +27,8 @@ type Known struct {
 	Merchant string    `json:"merchant"`
 	Since    time.Time `json:"known_since"`
 	Epoch    int64     `json:"epoch"` // the store has, or will have had, this epoch of the merchant
+	// Lasting: it says so by itself, for ever. A hold that makes a merchant known ends.
+	Lasting bool `json:"-"`
 }
 
 // Roll is who was ever served.
@@ -70,8 +72,9 @@ func (c *Control) Read(ctx context.Context) (Roll, error) {
 				said = known
 			}
 		}
+		said.Lasting = two && (string(kind) == knownKind || string(kind) == servedKind) && len(r.Value) > 0
 		if before, there := all[said.Merchant]; there {
-			said.Since, said.Epoch = before.Since, max(before.Epoch, said.Epoch)
+			said.Since, said.Epoch, said.Lasting = before.Since, max(before.Epoch, said.Epoch), before.Lasting || said.Lasting
 		}
 		all[said.Merchant] = said
 		return nil
@@ -102,16 +105,17 @@ func readKnown(value []byte, of Known) (Known, error) {
 
 // MakeWhole adds merchants to the roll, which has everybody then, and says so: durably, and last.
 func (c *Control) MakeWhole(ctx context.Context, served []string) error {
-	records := make([]kafka.Record, 0, len(served)+1)
 	for _, merchant := range served {
-		records = append(records, kafka.Record{Topic: c.Topic, Key: []byte(servedKind + "/" + merchant), Value: []byte("{}")})
-	}
-	for _, r := range append(records, kafka.Record{Topic: c.Topic, Key: []byte(rollKind + "/"), Value: []byte(`{"whole":true}`)}) {
-		if err := c.Writer.Write(ctx, r); err != nil {
+		if err := c.Enrol(ctx, merchant); err != nil {
 			return err
 		}
 	}
-	return nil
+	return c.Writer.Write(ctx, kafka.Record{Topic: c.Topic, Key: []byte(rollKind + "/"), Value: []byte(`{"whole":true}`)})
+}
+
+// Enrol puts a merchant on the roll that is served already, durably.
+func (c *Control) Enrol(ctx context.Context, merchant string) error {
+	return c.Writer.Write(ctx, kafka.Record{Topic: c.Topic, Key: []byte(servedKind + "/" + merchant), Value: []byte("{}")})
 }
 
 // Write makes a merchant known, durably.

@@ -26,6 +26,7 @@ type job struct {
 
 	mu    sync.Mutex
 	epoch int64                    // highest ever heard of
+	kept  map[string]refund.Record // by number: not final as far as has been read, and not brought back yet
 	owed  map[string]refund.Record // by number: not final, and its follow-up still to be written
 }
 
@@ -44,7 +45,7 @@ func (k *Keeper) begin(ctx context.Context, merchant string) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &job{merchant: merchant, token: token, locked: time.Now(), owed: map[string]refund.Record{}}
+	j := &job{merchant: merchant, token: token, locked: time.Now(), kept: map[string]refund.Record{}, owed: map[string]refund.Record{}}
 	j.ctx, j.cancel = context.WithCancelCause(ctx)
 	j.holder.Go(func() { k.hold(j) })
 	// Only what is seen under the lock counts: another process may have ended a rebuild before it.

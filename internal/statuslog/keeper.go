@@ -64,6 +64,11 @@ func NewKeeper(c Config) *Keeper {
 // what is lost. It returns once ctx has ended and its rebuilds have let go.
 func (k *Keeper) Run(ctx context.Context) {
 	defer k.work.Wait()
+	k.work.Go(func() {
+		for k.enrol(ctx); pause(ctx, enrolEvery) == nil; {
+			k.enrol(ctx)
+		}
+	})
 	for {
 		if lost := k.look(ctx); len(lost) > 0 {
 			k.work.Go(func() { k.bringBack(ctx, lost) })
@@ -163,6 +168,26 @@ func (k *Keeper) look(ctx context.Context) (lost []string) {
 	_ = all.Wait()
 	slices.Sort(lost)
 	return lost
+}
+
+// enrolEvery is how often it is seen to that whoever is open is on the roll.
+const enrolEvery = time.Hour
+
+// enrol writes who is open here and not on the roll, as after the control topic was lost, or where only a hold names him.
+func (k *Keeper) enrol(ctx context.Context) {
+	roll, err := k.Control.Read(ctx)
+	if err != nil {
+		return // whoever needs the control topic says so
+	}
+	for _, merchant := range k.merchants() {
+		if roll.Merchants[merchant].Lasting {
+			continue
+		}
+		if _, err := k.Index.Epoch(ctx, merchant); err == nil {
+			err = k.Control.Enrol(ctx, merchant)
+			k.Logger.Warn().Err(err).Str("merchant", merchant).Msg("the control topic did not know a merchant that is served: it was lost, or is another one")
+		}
+	}
 }
 
 // take makes a merchant busy; false where it is.

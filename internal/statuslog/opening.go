@@ -73,7 +73,7 @@ func (k *Keeper) bringBack(ctx context.Context, lost []string) {
 	r := &rebuild{Keeper: k, jobs: jobs, window: newWindow()}
 	r.run(ctx)
 	if !roll.Whole && r.served != nil {
-		k.makeWhole(ctx, roll, r.served)
+		k.makeWhole(ctx, r.served, jobs)
 	}
 	for _, j := range jobs {
 		if j.why() == nil {
@@ -100,23 +100,26 @@ func (k *Keeper) roll(ctx context.Context) (Roll, error) {
 		return Roll{}, fmt.Errorf("looking at the status topic: %w", err)
 	}
 	if !slices.ContainsFunc(spans, func(s kafka.Span) bool { return s.End > 0 }) {
-		roll.Whole = k.makeWhole(ctx, roll, nil)
+		roll.Whole = k.makeWhole(ctx, nil, nil)
 	}
 	return roll, nil
 }
 
-// makeWhole puts on the roll who has events on the status topic, and who may have some soon: whoever is open. One that is
-// closed and has none is new, and written there by whoever opens it. Where this fails, the next loss costs a scan.
-func (k *Keeper) makeWhole(ctx context.Context, roll Roll, served map[string]bool) bool {
-	missing := slices.Collect(maps.Keys(served))
+// makeWhole puts on the roll who has events on the status topic, and who may have some soon: whoever is open, or was open
+// when a scan began. Of those whose lock is held here the scan has told all: one without events is new, as is one that is
+// closed while the topic has no event at all. Where this fails, the next loss costs a scan.
+func (k *Keeper) makeWhole(ctx context.Context, served map[string]bool, jobs map[string]*job) bool {
+	everybody := maps.Clone(served)
+	if everybody == nil {
+		everybody = map[string]bool{}
+	}
 	for _, merchant := range k.merchants() {
-		if _, err := k.Index.Epoch(ctx, merchant); LossOf(err).Kind == Nothing && !served[merchant] {
-			missing = append(missing, merchant)
+		_, err := k.Index.Epoch(ctx, merchant)
+		if LossOf(err).Kind == Nothing || jobs != nil && jobs[merchant] == nil {
+			everybody[merchant] = true
 		}
 	}
-	missing = slices.DeleteFunc(missing, func(merchant string) bool { _, on := roll.Merchants[merchant]; return on })
-	slices.Sort(missing)
-	if err := k.Control.MakeWhole(ctx, missing); err != nil {
+	if err := k.Control.MakeWhole(ctx, slices.Sorted(maps.Keys(everybody))); err != nil {
 		k.Logger.Warn().Err(err).Msg("the control topic does not say that it knows every merchant: the next one that is not on it costs a scan")
 		return false
 	}

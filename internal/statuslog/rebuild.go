@@ -89,6 +89,7 @@ func (r *rebuild) finish() error {
 		return err
 	}
 	r.applying.Wait()
+	r.restoreKept()
 	r.leaveFollowUps()
 	return nil
 }

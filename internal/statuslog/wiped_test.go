@@ -258,3 +258,40 @@ func TestEpochFromTheEvents(t *testing.T) {
 		}
 	})
 }
+
+// A refund that failed long after it was begun does not hold its order in a rebuild, not even for a while: here its total was
+// wrong, and the order has gone on with the right one.
+func TestARefundThatEndsFarOnHoldsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		defer h.start(h.keeper)()
+		h.open(h.keeper, "S1")
+		wrong := request("S1", "wrong", "o1", 100)
+		wrong.OrderAmount.Minor = 500
+		begun := h.live(wrong, refund.NoCall)
+		filler := h.live(request("S1", "filler", "o2", 1), refund.Succeeded)
+		for i := range 3 * halfWindow {
+			filler.Request.RefundNo, filler.Request.OrderNo = fmt.Sprint("filler", i), fmt.Sprint("filler", i)
+			filler.Order = filler.Request.OrderNo
+			if err := h.topics.Publish(t.Context(), filler); err != nil {
+				t.Fatal(err)
+			}
+		}
+		recorder := &refund.Recorder{Records: h.store, Publisher: h.topics, Fresh: 5 * time.Second}
+		if _, err := recorder.Note(t.Context(), begun, refund.News{Source: refund.FromWorker, Token: begun.Token, Outcome: refund.Outcome{Class: refund.Declined}}, nil); err != nil {
+			t.Fatal(err)
+		}
+		h.live(request("S1", "right", "o1", 600), refund.NoCall)
+		h.store.Wipe()
+		h.open(h.keeper, "S1")
+		if c := h.claim(request("S1", "rest", "o1", 401), "t"); c.Answer != refund.OverTotal {
+			t.Errorf("600 of 1000 are held, and 401 more: %d", c.Answer)
+		}
+		if c := h.claim(request("S1", "rest", "o1", 400), "t"); c.Answer != refund.Yours {
+			t.Errorf("600 of 1000 are held, and 400 more: %d", c.Answer)
+		}
+		if c := h.claim(request("S1", "right", "o1", 600), "t"); c.Answer != refund.InDoubt {
+			t.Errorf("it may have been called: %d", c.Answer)
+		}
+	})
+}

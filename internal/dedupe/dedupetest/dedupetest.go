@@ -204,7 +204,7 @@ func (b *bench) record(rec refund.Record, status refund.Status, endLease string,
 // eventOf is the record with another event, as a lifecycle would make it.
 func eventOf(rec refund.Record, status refund.Status, with ...func(*refund.Record)) refund.Record {
 	next := rec
-	next.Last.Sequence = rec.NextSequence()
+	next.Last.Sequence, next.Last.Epoch = rec.NextSequence(), rec.Epoch
 	next.Last.Status, next.Last.Source, next.Last.Attempt = status, refund.FromWorker, rec.Attempt
 	next.Last.RecordedAt, next.Last.OccurredAt = rec.StoreTime, rec.StoreTime
 	next.Holding = holdingOf(status)

@@ -146,7 +146,9 @@ end
 r.outcome = ''
 r[AMOUNT], r[CURRENCY] = num(amount), currency
 r[VERSION] = num(r[VERSION] + 1)
-r[SEQUENCE] = num(math.max(tonumber(r[SEQUENCE]), ARGV[1] * 1000) + 1)
+local last = tonumber(r[SEQUENCE])
+if tonumber(r[EPOCH]) < tonumber(ARGV[1]) then last = last - last % 1000 + 1000 end -- those after it may have been given away
+r[SEQUENCE] = num(math.max(last, ARGV[1] * 1000) + 1)
 r[ATTEMPT] = num(r[ATTEMPT] + 1)
 r[EVENT_ATTEMPT] = r[ATTEMPT]
 r[STATUS], r[SOURCE], r[HOLDING], r[EPOCH] = 'P', 'w', 'R', ARGV[1]

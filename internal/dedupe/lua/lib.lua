@@ -95,12 +95,12 @@ local function final(r) return r[STATUS] == 'S' or r[STATUS] == 'F' or r[STATUS]
 local function open(r) return r[STATUS] == 'P' or r[STATUS] == 'U' or r[STATUS] == 'R' end
 
 -- Flags: m matched, c correction, f order fully refunded (these three belong to the event), a accepted, d doubt,
--- q the lease is for a query. They are always in one order, so that equal records are equal strings.
+-- u an attempt may have been missed, q the lease is for a query. They are always in one order, so that equal records are equal strings.
 local function has(r, flag) return string.find(r[FLAGS], flag, 1, true) ~= nil end
 local function set(r, flag, on)
   if has(r, flag) == on then return end
   local flags = ''
-  for f in string.gmatch('mcadfq', '.') do
+  for f in string.gmatch('mcadufq', '.') do
     if f == flag and on or f ~= flag and has(r, f) then flags = flags .. f end
   end
   r[FLAGS] = flags

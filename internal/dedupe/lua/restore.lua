@@ -33,13 +33,15 @@ local function onto(old, new)
 end
 
 -- Nobody has a lease any more; what may have been called, and has not ended, is in doubt. That is all that is open: the
--- attempt of its event, also none, may have been followed by another that a resend began.
+-- attempt of its event, also none, may have been followed by another that a resend began. A callback knew of what waits
+-- by its word.
 local function void(r)
   if final(r) then
     r[HOLDING] = r[STATUS] == 'S' and 'S' or '-'
   else
-    local called = open(r) or tonumber(r[ATTEMPT]) > 0
+    local called = open(r) or tonumber(r[ATTEMPT]) > 0 or r[STATUS] == 'W' and r[SOURCE] == 'c'
     if r[STATUS] == 'W' then set(r, 'd', called) end
+    set(r, 'u', called)
     r[HOLDING] = called and 'R' or '-'
     if called then r[CALL_END] = num(now_ms) end
   end

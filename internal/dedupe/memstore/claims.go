@@ -38,7 +38,7 @@ func (t *step) claim(c refund.Claim) refund.Claimed {
 	status := rec.Last.Status
 	// A dispute is not on the status topic: after a rebuild, who still follows up on
 	// a final refund may have its reason.
-	doubt := rec.Doubt || status.Final() && c.FollowUp > 0 && rec.Epoch < t.epoch
+	doubt := rec.Doubt || status.Final() && c.FollowUp > 0 && rec.Last.Epoch < t.epoch
 	if rec.Token == c.Token {
 		switch {
 		case e.query && (status.Open() || doubt):
@@ -204,9 +204,12 @@ func (t *step) attempt(e *entry, token string, lease time.Duration) {
 // pending makes the event that says so.
 func (t *step) pending(e *entry) {
 	r := &e.rec
+	r.Missed = false
+	before := *r
+	before.Epoch = t.epoch
 	r.Last = refund.Event{
-		Sequence: max(r.Last.Sequence, t.epoch*refund.SequenceBlock) + 1,
-		Status:   refund.StatusPending, Source: refund.FromWorker, Matched: true,
+		Sequence: before.NextSequence(), Epoch: t.epoch,
+		Status: refund.StatusPending, Source: refund.FromWorker, Matched: true,
 		Attempt: r.Attempt, OccurredAt: at(t.ms()), RecordedAt: at(t.ms()),
 	}
 }

@@ -149,7 +149,7 @@ func (s *Store) Restore(_ context.Context, merchant, token string, recs []refund
 func (t *step) restore(rec refund.Record) {
 	e := entry{content: rec.Request.Content()}
 	e.rec = whole(refund.Record{
-		Request: rec.Request, Last: rec.Last, Provider: rec.Provider, Order: rec.Order, Epoch: rec.Epoch,
+		Request: rec.Request, Last: rec.Last, Provider: rec.Provider, Order: rec.Order,
 		Version: 1, Attempt: rec.Last.Attempt, Published: rec.Last.Sequence, FirstSeen: rec.FirstSeen,
 	})
 	old, known := t.load(rec.Request.RefundNo)
@@ -166,7 +166,8 @@ func (t *step) restore(rec refund.Record) {
 	}
 	r := &e.rec
 	r.Holding = refund.HoldsNothing
-	switch called := r.Last.Status.Open() || r.Attempt > 0; {
+	called := r.Last.Status.Open() || r.Attempt > 0 || r.Last.Status == refund.StatusWaiting && r.Last.Source == refund.FromCallback
+	switch {
 	case r.Last.Status == refund.StatusSucceeded:
 		r.Holding = refund.HoldsSucceeded
 	case r.Last.Status.Final():
@@ -174,8 +175,9 @@ func (t *step) restore(rec refund.Record) {
 		r.Holding, r.CallEnd = refund.HoldsReserved, at(t.ms())
 	}
 	if r.Last.Status == refund.StatusWaiting {
-		r.Doubt = r.Attempt > 0
+		r.Doubt = called
 	}
+	r.Missed = called && !r.Last.Status.Final()
 	r.Token, r.LeaseEnd, r.Accepted, e.query = "", at(0), false, false
 	var before *refund.Record
 	if known {

@@ -81,7 +81,7 @@ func (t *step) record(next refund.Record, endLease string) (bool, error) {
 		e.rec.Last.OrderFullyRefunded = old.rec.Last.OrderFullyRefunded
 	}
 	if !event {
-		e.rec.Epoch = old.rec.Epoch
+		e.rec.Last.Epoch = old.rec.Last.Epoch
 	}
 	if known && old.rec.Version == next.Version+1 {
 		e.until = old.until

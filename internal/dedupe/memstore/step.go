@@ -136,7 +136,7 @@ func (t *step) after(d time.Duration) int64 {
 // stored is a record as it comes back from being stored: instants in whole
 // milliseconds and UTC, no clocks of answers, one currency.
 func stored(r refund.Record) refund.Record {
-	r.StoreTime, r.Seen = time.Time{}, time.Time{}
+	r.Epoch, r.StoreTime, r.Seen = 0, time.Time{}, time.Time{}
 	for _, t := range []*time.Time{&r.LeaseEnd, &r.CallEnd, &r.FirstSeen, &r.Request.RequestedAt, &r.Last.OccurredAt, &r.Last.RecordedAt} {
 		if !t.IsZero() {
 			*t = at(t.UnixMilli())
