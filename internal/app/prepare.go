@@ -39,7 +39,9 @@ func (c *core) prepare(ctx context.Context) error {
 	if err := c.await(ctx, "redis", func(ctx context.Context) error {
 		err := c.store.Check(ctx)
 		if err == nil {
-			advice, err = c.store.Advice(ctx)
+			var more []string
+			more, err = c.store.Advice(ctx)
+			advice = append(c.cfg.Advice(), more...)
 		}
 		return err
 	}, away); err != nil {

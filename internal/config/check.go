@@ -29,7 +29,6 @@ func (c *Config) check() {
 	}
 	c.checkMerchants(d)
 	c.checkTimes(d)
-	c.checkDrain(d)
 }
 
 func (c *Config) checkKafka(d *document) {
@@ -133,18 +132,17 @@ func (c *Config) checkBridge(d *document) {
 	}
 }
 
-// checkDrain: a call that began just before a stop, or a rebalance, must be able to
-// end and to be recorded within the drain.
-func (c *Config) checkDrain(d *document) {
-	const drainKey = "worker.drain_timeout"
+// Advice says what a right configuration costs without breaking a promise. A call
+// that began just before a stop, or a rebalance, should be able to end and to be
+// recorded within the drain: one that is cut off is asked about.
+func (c *Config) Advice() (lines []string) {
 	for _, m := range c.Merchants {
-		timeoutKey := join(m.path, "timeout")
-		if m.Timeout <= c.Worker.DrainTimeout || !d.sound(drainKey, timeoutKey) {
-			continue
+		if m.Timeout > c.Worker.DrainTimeout {
+			lines = append(lines, fmt.Sprintf("the timeout of merchant %s (%s) is longer than worker.drain_timeout (%s): a stop cuts calls off, and each is asked about afterwards",
+				m.Name, m.Timeout, c.Worker.DrainTimeout))
 		}
-		d.failFirst(fmt.Sprintf("%s (%s) must not be longer than %s (%s): a stop would cut its calls off",
-			timeoutKey, m.Timeout, drainKey, c.Worker.DrainTimeout), timeoutKey, drainKey)
 	}
+	return lines
 }
 
 // checkTimes looks at what must fit into what. A lease holds for the claim, the

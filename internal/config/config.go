@@ -98,7 +98,7 @@ type Redis struct {
 type Worker struct {
 	Admin        string          `yaml:"admin"`         // host:port of /metrics, /healthz and /readyz
 	MaxInFlight  int             `yaml:"max_in_flight"` // refunds at work at the same time
-	DrainTimeout time.Duration   `yaml:"drain_timeout"` // how long a stop or a rebalance waits for work under way; at least each merchant's timeout
+	DrainTimeout time.Duration   `yaml:"drain_timeout"` // how long a stop or a rebalance waits for work under way; best not shorter than a merchant's timeout
 	ClaimLease   time.Duration   `yaml:"claim_lease"`   // a refund is one worker's for so long: at least session_timeout, more than a timeout and half a session_timeout
 	ReviewAfter  time.Duration   `yaml:"review_after"`  // an open refund becomes REVIEW after so long: a person should look
 	Delays       []time.Duration `yaml:"delays"`        // one delay topic each, ascending, whole seconds; empty a topic before its delay is removed

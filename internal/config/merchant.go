@@ -24,7 +24,7 @@ type Merchant struct {
 	CurrencyCode       string        `yaml:"currency" config:"required"` // of the account, as ISO 4217 has it
 	CurrencyExponent   *int          `yaml:"currency_exponent"`          // where the gateway counts with other decimals than the standard; 0 to 4
 	Test               bool          `yaml:"test"`                       // load tests may send to it
-	Timeout            time.Duration `yaml:"timeout"`                    // of one call; not longer than worker.drain_timeout
+	Timeout            time.Duration `yaml:"timeout"`                    // of one call; a warning where it is longer than worker.drain_timeout
 	Concurrency        int           `yaml:"concurrency"`                // calls at the same time, per worker
 	MaxWait            time.Duration `yaml:"max_wait"`                   // for a slot among them; longer waits are parked in a delay topic
 	Rate               int           `yaml:"rate"`                       // calls a second, queries too, over all workers; burst: one second's worth

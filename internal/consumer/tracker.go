@@ -7,11 +7,11 @@ import (
 
 // The window of a partition: how much of it may be under way. It bounds memory, and what a restart delivers again.
 const (
-	windowCount  = 2048     // deliveries that are not done
-	windowLeast  = 256      // of one among many partitions
-	windowAll    = 24 << 10 // of all partitions of the requests, and as many of the delay topics, where that leaves windowLeast
-	windowBytes  = 1 << 10  // of keys, values and headers, times the count
-	windowOffset = 1 << 16  // offsets between the watermark and the newest delivery: done ones behind one that waits
+	windowCount  = 2048    // deliveries that are not done
+	windowLeast  = 256     // of one among many partitions
+	windowAll    = 8 << 10 // of all partitions of the requests, and as many of the delay topics, where that leaves windowLeast
+	windowBytes  = 1 << 10 // of keys, values and headers, times the count
+	windowOffset = 1 << 16 // offsets between the watermark and the newest delivery: done ones behind one that waits
 )
 
 // windowOf is the window of one of so many partitions.

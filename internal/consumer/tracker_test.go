@@ -104,7 +104,7 @@ func TestWindowIsBoundedByCountBytesAndPlaces(t *testing.T) {
 
 // However many partitions a worker has, what is under way in all of them together is bounded.
 func TestManyPartitionsShareTheWindow(t *testing.T) {
-	for partitions, want := range map[int]int{0: 2048, 1: 2048, 12: 2048, 24: 1024, 64: 384, 1000: 256} {
+	for partitions, want := range map[int]int{0: 2048, 1: 2048, 4: 2048, 8: 1024, 12: 682, 64: 256} {
 		if got := windowOf(partitions); got != want {
 			t.Errorf("each of %d has %d, want %d", partitions, got, want)
 		}

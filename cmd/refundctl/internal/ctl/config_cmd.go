@@ -56,13 +56,13 @@ func (r *run) configCheck(files []string, skip bool) error {
 	}
 	right := true
 	for _, file := range files {
-		merchants, err := checkFile(file, skip)
+		cfg, err := checkFile(file, skip)
 		var missing *fs.PathError
 		if errors.As(err, &missing) && missing.Path == file {
 			return usage("%w", err)
 		}
 		right = right && err == nil
-		if err := r.showFindings(file, merchants, err); err != nil {
+		if err := r.showFindings(file, cfg, err); err != nil {
 			return err
 		}
 	}
@@ -72,18 +72,14 @@ func (r *run) configCheck(files []string, skip bool) error {
 	return nil
 }
 
-// checkFile answers how many merchants the file has, or what is wrong with it.
-func checkFile(file string, skip bool) (int, error) {
+// checkFile answers what the file says, or what is wrong with it.
+func checkFile(file string, skip bool) (*config.Config, error) {
 	if !skip {
-		cfg, err := app.Load(file)
-		if err != nil {
-			return 0, err
-		}
-		return len(cfg.Merchants), nil
+		return app.Load(file)
 	}
 	pool := transport.NewPool(transport.Options{})
 	defer pool.Close()
-	cfg, err := config.Load(file, config.SkipEnvironment(), config.CheckMerchants(func(m config.Merchant) error {
+	return config.Load(file, config.SkipEnvironment(), config.CheckMerchants(func(m config.Merchant) error {
 		_, err := providers.Build([]providers.Settings{app.Settings(m)}, pool, providers.Hooks{})
 		var wrong *providers.MerchantError
 		if errors.As(err, &wrong) {
@@ -91,18 +87,17 @@ func checkFile(file string, skip bool) (int, error) {
 		}
 		return err
 	}))
-	if err != nil {
-		return 0, err
-	}
-	return len(cfg.Merchants), nil
 }
 
-func (r *run) showFindings(file string, merchants int, err error) error {
+func (r *run) showFindings(file string, cfg *config.Config, err error) error {
 	if err == nil {
+		for _, line := range cfg.Advice() {
+			fmt.Fprintf(r.Err, "%s: %s\n", file, line)
+		}
 		if r.format == out.JSON {
 			return out.Object(r.Out, configFinding{File: file, OK: true})
 		}
-		_, err := fmt.Fprintf(r.Out, "%s: right, %d merchants\n", file, merchants)
+		_, err := fmt.Fprintf(r.Out, "%s: right, %d merchants\n", file, len(cfg.Merchants))
 		return err
 	}
 	if r.format != out.JSON {
