@@ -45,7 +45,7 @@ func (c *Consumer) newSession(gen generation, assigned []kafka.Assignment) *sess
 	}
 	for _, a := range assigned {
 		p := &partition{TopicPartition: a.TopicPartition, delay: c.delayOf[a.Topic], session: s}
-		p.tracker = newTracker(a.Offset, windowOf(of[p.delay > 0]))
+		p.tracker = newTracker(a.Offset, windowOf(of[p.delay > 0], c.cfg.MaxInFlight))
 		p.end.Store(-1)
 		p.source = c.source(a.TopicPartition, a.Offset, p.delay > 0)
 		s.partitions = append(s.partitions, p)

@@ -9,14 +9,16 @@ import (
 const (
 	windowCount  = 2048    // deliveries that are not done
 	windowLeast  = 256     // of one among many partitions
-	windowAll    = 8 << 10 // of all partitions of the requests, and as many of the delay topics, where that leaves windowLeast
+	windowAll    = 4 << 10 // of all partitions of the requests, and as many of the delay topics, where that leaves windowLeast
 	windowBytes  = 1 << 10 // of keys, values and headers, times the count
 	windowOffset = 1 << 16 // offsets between the watermark and the newest delivery: done ones behind one that waits
 )
 
-// windowOf is the window of one of so many partitions.
-func windowOf(partitions int) int {
-	return min(max(windowAll/max(partitions, 1), windowLeast), windowCount)
+// windowOf is the window of one of so many partitions, of a consumer that may have so many deliveries in flight: all
+// together hold that many twice, so that there is something to choose from.
+func windowOf(partitions, inFlight int) int {
+	all := max(windowAll, 2*inFlight)
+	return min(max(all/max(partitions, 1), windowLeast), max(windowCount, inFlight))
 }
 
 // place is one delivered offset that is not done.

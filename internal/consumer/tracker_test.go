@@ -104,9 +104,12 @@ func TestWindowIsBoundedByCountBytesAndPlaces(t *testing.T) {
 
 // However many partitions a worker has, what is under way in all of them together is bounded.
 func TestManyPartitionsShareTheWindow(t *testing.T) {
-	for partitions, want := range map[int]int{0: 2048, 1: 2048, 4: 2048, 8: 1024, 12: 682, 64: 256} {
-		if got := windowOf(partitions); got != want {
-			t.Errorf("each of %d has %d, want %d", partitions, got, want)
+	for _, one := range []struct{ partitions, inFlight, want int }{
+		{0, 512, 2048}, {1, 512, 2048}, {4, 512, 1024}, {12, 512, 341}, {64, 512, 256}, {1000, 512, 256}, {12, 10_000, 1666}, {1, 10_000, 10_000},
+	} {
+		if got := windowOf(one.partitions, one.inFlight); got != one.want {
+			t.Errorf("%+v: each has %d", one, got)
 		}
 	}
+
 }
