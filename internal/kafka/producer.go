@@ -19,9 +19,9 @@ const writeLimit = 30 * time.Second
 //
 // It batches and retries itself on kafka-go's protocol, because kafka-go's Writer goes on writing for its 30 attempts
 // after the caller has given up, drops a batch on io.EOF or while a partition has no leader, makes an idle caller wait for
-// its batch timeout, and sends a request for each partition. Here one request to each leader is under way at a time, for
-// all of its partitions, and whatever comes meanwhile makes the next one: an idle caller waits for nothing, order within a
-// partition is the order of the Writes, and no attempt begins for a record whose caller has gone.
+// its batch timeout, and sends a request for each partition. Here one request to a leader is under way, for all of its
+// partitions, and whatever comes meanwhile makes the next one (beside a slow one, a further one): an idle caller waits for
+// nothing, order within a partition is the order of the Writes, and no attempt begins for a record whose caller has gone.
 //
 // Ghost writes: when Write ends with an error, a request under way at that instant may still be appended (a broker may
 // even have appended it before). And a retried record may be on the topic twice. So an error means "perhaps", and a

@@ -12,15 +12,21 @@ import (
 )
 
 const (
-	requestBytes   = 8 << 20         // of the batches of one request, before compression; a broker takes 100 MiB
-	attemptTimeout = 5 * time.Second // a broker silent for so long is frozen: ask for the leader again
+	requestsMost   = 8                     // under way to a leader that is slow
+	slowAfter      = 50 * time.Millisecond // a request that takes longer is not waited for by what came after it
+	requestBytes   = 8 << 20               // of the batches of one request, before compression; a broker takes 100 MiB
+	attemptTimeout = 5 * time.Second       // a broker silent for so long is frozen: ask for the leader again
 )
 
-// sender sends to one leader. One request is under way at a time, for all partitions of which something waits by then.
+// sender sends to one leader: one request at a time, for all partitions of which something waits by then, and further ones
+// beside a request that takes long (a slow disk, a follower that lags: a broker answers for all partitions of a request
+// together). All of it is under the Producer's mutex.
 type sender struct {
 	leader  int32
-	ready   []*partitionQueue // under the Producer's mutex, as is running
-	running bool
+	ready   []*partitionQueue
+	running int       // requests under way
+	began   time.Time // the newest of them
+	watched bool
 }
 
 // part is a batch on its way.
@@ -38,10 +44,33 @@ func (p *Producer) hand(q *partitionQueue, leader int32) {
 	}
 	q.busy = true
 	s.ready = append(s.ready, q)
-	if !s.running {
-		s.running = true
-		p.work.Go(func() { p.run(s) })
+	if s.running == 0 {
+		p.start(s)
+	} else if !s.watched {
+		s.watched = true
+		time.AfterFunc(slowAfter, func() { p.watch(s) })
 	}
+}
+
+func (p *Producer) start(s *sender) {
+	s.running++
+	p.work.Go(func() { p.run(s) })
+}
+
+// watch sees to it that what waits behind slow requests gets another one.
+func (p *Producer) watch(s *sender) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(s.ready) == 0 || s.running == 0 || s.running == requestsMost {
+		s.watched = false
+		return
+	}
+	wait := slowAfter - time.Since(s.began)
+	if wait <= 0 {
+		p.start(s)
+		wait = slowAfter
+	}
+	time.AfterFunc(wait, func() { p.watch(s) })
 }
 
 // run sends until nothing is ready.
@@ -60,13 +89,17 @@ func (p *Producer) run(s *sender) {
 	}
 }
 
-// take makes the parts of the next request; nil: there is nothing to send, the sender ends.
+// take makes the parts of the next request; nil: there is nothing to send. A partition whose last attempt failed goes
+// alone: it may be why the answer did not come.
 func (p *Producer) take(s *sender) (parts []part) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	size := 0
 	for len(s.ready) > 0 && size < requestBytes {
 		q := s.ready[0]
+		if q.pause > 0 && parts != nil {
+			break
+		}
 		s.ready = s.ready[1:]
 		b := q.next()
 		if b.records == nil {
@@ -75,9 +108,13 @@ func (p *Producer) take(s *sender) (parts []part) {
 		}
 		size += b.size()
 		parts = append(parts, part{q, b})
+		if q.pause > 0 {
+			break
+		}
 	}
+	s.began = time.Now()
 	if parts == nil {
-		s.ready, s.running = nil, false
+		s.running--
 	}
 	return parts
 }
@@ -131,7 +168,8 @@ func (c *Client) produce(parts []part) []error {
 	}
 	ctx, cancel := context.WithDeadline(context.Background(), until)
 	defer cancel()
-	request.Timeout = int32(max(1, time.Until(until).Milliseconds()))
+	// The broker gives up first, so that it can say for which partitions.
+	request.Timeout = int32(max(1, time.Until(until).Milliseconds()*4/5))
 	answer, err := c.transport.RoundTrip(ctx, c.addr, request)
 	errs := make([]error, len(parts))
 	var routing *produce.Error // nothing was sent: a leader has moved, or a topic has gone

@@ -120,3 +120,79 @@ func TestATopicThatIsDeletedHoldsNobodyUp(t *testing.T) {
 		t.Errorf("the write to it ended with %v", err)
 	}
 }
+
+// A broker that takes long to acknowledge acknowledges all the same: nobody waits for the requests of others first, or has
+// too little time left for his own and takes the others down with him.
+func TestASlowBrokerAcknowledges(t *testing.T) {
+	c := newCluster(t)
+	c.onlyFake("a slow broker")
+	const partitions = 12
+	topic := c.topic("status", partitions)
+	p := c.producer()
+	must(t, p.Write(within(t, 5*time.Second), Record{Topic: topic, Value: []byte("first")}))
+	c.fake.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		c.fake.KeepControl()
+		c.fake.SleepControl(func() { time.Sleep(time.Second) })
+		return nil, nil, false
+	})
+	keys := map[int][]byte{}
+	for i := byte(0); len(keys) < partitions; i++ {
+		tp, _, err := p.place(t.Context(), Record{Topic: topic, Key: []byte{i}})
+		must(t, err)
+		keys[tp.Partition] = []byte{i}
+	}
+	var all sync.WaitGroup
+	for i := range partitions {
+		all.Go(func() {
+			time.Sleep(time.Duration(i) * 150 * time.Millisecond)
+			for range 2 {
+				if err := p.Write(within(t, 2500*time.Millisecond), Record{Topic: topic, Key: keys[i], Value: []byte("v")}); err != nil {
+					t.Errorf("partition %d: %v", i, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// A partition of which a follower is slow delays no other: a broker answers a request for all of its partitions together, once
+// each is replicated or the request's time is over.
+func TestAPartitionThatWaitsForAFollowerHoldsNobodyUp(t *testing.T) {
+	c := newCluster(t)
+	c.onlyFake("a slow follower")
+	sick, well := c.topic("sick", 1), c.topic("well", 1)
+	p := c.producer()
+	must(t, p.Write(within(t, 5*time.Second), Record{Topic: sick, Value: []byte("v")}, Record{Topic: well, Value: []byte("v")}))
+	c.fake.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.fake.KeepControl()
+		answer := produceError(req, kerr.RequestTimedOut.Code).(*kmsg.ProduceResponse)
+		waits := false
+		for i := range answer.Topics {
+			if answer.Topics[i].Topic == sick {
+				waits = true
+			} else {
+				answer.Topics[i].Partitions[0].ErrorCode = 0
+			}
+		}
+		if waits {
+			c.fake.SleepControl(func() { time.Sleep(time.Duration(req.(*kmsg.ProduceRequest).TimeoutMillis) * time.Millisecond) })
+		}
+		return answer, nil, true
+	})
+	var all sync.WaitGroup
+	_ = p.Write(within(t, time.Second), Record{Topic: sick, Value: []byte("v")}) // from now on it goes alone
+	for range 4 {
+		all.Go(func() { _ = p.Write(within(t, 4*time.Second), Record{Topic: sick, Value: []byte("v")}) })
+	}
+	longest := time.Duration(0)
+	for began := time.Now(); time.Since(began) < 4*time.Second; {
+		asked := time.Now()
+		must(t, p.Write(within(t, 5*time.Second), Record{Topic: well, Value: []byte("v")}))
+		longest = max(longest, time.Since(asked))
+		time.Sleep(50 * time.Millisecond)
+	}
+	all.Wait()
+	if longest > time.Second {
+		t.Errorf("a write beside it took %v", longest)
+	}
+}

@@ -11,7 +11,7 @@ import (
 func (d *delivery) query(ctx context.Context, slot *heldSlot, rec Record, held lease) Verdict {
 	news := News{
 		Source: FromQuery, Token: held.token, Repeat: d.FollowUp == 0, // a request that came again
-		AsOf: rec.Last.Sequence, Begun: rec.StoreTime,
+		AsOf: rec.Last.Sequence, Version: rec.Version, Begun: rec.StoreTime,
 		// A call that broke at once may land until its deadline and resend_after have
 		// passed: what is known of its end is only when it returned to us.
 		LandsWithin: d.account.Timeout + d.account.ResendAfter,

@@ -26,7 +26,11 @@ func (d *decider) adopt(a Adoption) {
 	rec.Request, rec.Order = a.Request, a.Order
 	rec.Doubt = rec.Last.Status.Final() // an open one is asked about in any case
 	last := rec.Last
+	held := rec.Holding
 	d.become(last.Status)
+	if rec.Doubt && held == HoldsReserved {
+		rec.Holding = held // disputed
+	}
 	rec.Last.ProviderStatus, rec.Last.Code, rec.Last.Message = last.ProviderStatus, last.Code, last.Message
 	rec.Last.OccurredAt = last.OccurredAt
 	rec.Last.Matched = true

@@ -160,25 +160,6 @@ func TestAnUnclearCallbackHoldsTheAmount(t *testing.T) {
 	})
 }
 
-// FAILED, then the gateway's callback says that it paid: its amount is held until a query has cleared that up.
-func TestADisputeHoldsTheAmount(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.call = func(context.Context) refund.Outcome { return refund.Outcome{Class: refund.Declined} }
-		w.deliver("r1", 0)
-		w.calledBack("r1", refund.Succeeded)
-		paid := 600
-		w.call = func(context.Context) refund.Outcome { paid += 600; return refund.Outcome{Class: refund.Succeeded} }
-		w.deliver("r2", 0)
-		time.Sleep(time.Minute)
-		w.query = func(context.Context) refund.Outcome { return refund.Outcome{Class: refund.Succeeded} }
-		w.deliver("r1", 1)
-		if paid > 1000 {
-			t.Errorf("%d of 1000", paid)
-		}
-	})
-}
-
 // Refunds of an order that disagree about it; a waiting one comes back in doubt and holds its amount; a query proves that it was
 // not sent: it lets go. Its claim is an order conflict, so a dead letter: nobody else would give that back.
 func TestAWaitingRefundThatWasNotSentLetsGo(t *testing.T) {

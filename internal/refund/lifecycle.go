@@ -14,6 +14,9 @@ type News struct {
 	// AsOf is the sequence that the record had when a query began: only a query
 	// begun after a final status may correct it.
 	AsOf int64
+	// Version is that of the record when a query began: only a query that has seen
+	// every dispute may end it.
+	Version int64
 	// Begun is when a query began, by the store's clock.
 	Begun time.Time
 	// LandsWithin is how long past its end a doubtful attempt may still land: the
@@ -113,7 +116,7 @@ func (d *decider) unsent() {
 			d.become(StatusWaiting)
 		}
 	case NotFound: // after a rebuild: proved, so it may be claimed as any waiting refund
-		if d.before.Doubt && d.latest() && d.believable() {
+		if d.before.Doubt && d.latest() && d.believable() && d.sawAll() {
 			d.out.Record.Doubt, d.out.Record.Holding = false, HoldsNothing
 			d.out.Write = true
 		}
@@ -133,7 +136,9 @@ func (d *decider) unclear() {
 		d.become(StatusReview)
 	case d.news.Source == FromCallback && d.news.Outcome.Class == Unknown: // the gateway knows this number
 		d.become(StatusUnknown)
-	case d.news.Source == FromCallback && !d.before.Doubt: // a mismatch changes no status; as an event it outlives a loss
+	case d.news.Source == FromCallback && d.before.Doubt && d.before.Holding == HoldsReserved:
+		d.out.Write = true // a query that is under way has not seen it
+	case d.news.Source == FromCallback: // a mismatch changes no status; as an event it outlives a loss
 		d.become(StatusWaiting)
 		d.out.Record.Doubt, d.out.Record.Holding = true, HoldsReserved
 	}
@@ -260,7 +265,7 @@ func (d *decider) final() {
 	case d.news.Source == FromQuery && d.latest() && d.news.AsOf == d.before.Last.Sequence:
 		if contradicts {
 			d.correct(said)
-		} else if agrees {
+		} else if agrees && d.sawAll() {
 			d.out.Record.Doubt, d.out.Write = false, d.before.Doubt
 			if !moved {
 				d.out.Record.Holding = HoldsNothing
@@ -276,13 +281,17 @@ func (d *decider) final() {
 	}
 }
 
-// dispute leaves a final status as it is and owes a query.
+// dispute leaves a final status as it is and owes a query. It is written also where
+// there was doubt before: a query that is under way has not seen it.
 func (d *decider) dispute() {
-	if !d.before.Doubt {
+	if !d.before.Doubt || d.news.Source != FromQuery {
 		d.out.Record.Doubt, d.out.Write = true, true
 	}
 	d.out.Ask = true
 }
+
+// sawAll: nothing was recorded since the query began.
+func (d *decider) sawAll() bool { return d.news.Version == d.before.Version }
 
 // latest: the news come from whoever holds, or held last, the lease.
 func (d *decider) latest() bool {

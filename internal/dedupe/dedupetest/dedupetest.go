@@ -107,6 +107,7 @@ func Run(t *testing.T, open func(*testing.T) *Part) {
 		{"ARebuildPinsTheSmallestTotal", aRebuildPinsTheSmallestTotal},
 		{"ARebuildTrustsNoAttempt", aRebuildTrustsNoAttempt},
 		{"WhatIsFinalHereIsNotTouched", whatIsFinalHereIsNotTouched},
+		{"ARebuildKeepsADispute", aRebuildKeepsADispute},
 		{"ARestoredRequestIsWhole", aRestoredRequestIsWhole},
 		{"ARebuildTakesManyAtOnce", aRebuildTakesManyAtOnce},
 		{"ALongFinalRefundStaysForgotten", aLongFinalRefundStaysForgotten},

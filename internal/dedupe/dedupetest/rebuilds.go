@@ -210,6 +210,23 @@ func whatIsFinalHereIsNotTouched(b *bench) {
 	b.claim(refund.Yours, claimOf("new", "t1", amount(800)))
 }
 
+// aRebuildKeepsADispute: what is disputed here holds its amount, also where its event is read again.
+func aRebuildKeepsADispute(b *bench) {
+	rec := b.finish(claimOf("denied", "t1"), refund.StatusFailed)
+	rec.Doubt, rec.Holding = true, refund.HoldsReserved
+	if _, ok, err := b.Store.Record(b.ctx, rec, ""); err != nil || !ok {
+		b.Fatal(ok, err)
+	}
+	b.claim(refund.OverTotal, claimOf("new", "t1", amount(901)))
+	b.Failover()
+	b.rebuild(onTopic("denied", refund.StatusFailed, 2, 1))
+	if got := b.load("denied"); !got.Doubt || got.Holding != refund.HoldsReserved {
+		b.Errorf("doubt %t, holds %q", got.Doubt, got.Holding)
+	}
+	b.claim(refund.OverTotal, claimOf("new", "t1", amount(901)))
+	b.claim(refund.Yours, claimOf("new", "t1", amount(900)))
+}
+
 func aRestoredRequestIsWhole(b *bench) {
 	b.Wipe()
 	b.rebuild(onTopic("r1", refund.StatusPending, 1, 1), onTopic("r2", refund.StatusWaiting, 1, 0))

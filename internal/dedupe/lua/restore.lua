@@ -34,10 +34,10 @@ end
 
 -- Nobody has a lease any more; what may have been called, and has not ended, is in doubt. That is all that is open: the
 -- attempt of its event, also none, may have been followed by another that a resend began. A callback knew of what waits
--- by its word.
+-- by its word. What is final holds nothing but what was paid, or is disputed.
 local function void(r)
   if final(r) then
-    r[HOLDING] = r[STATUS] == 'S' and 'S' or '-'
+    r[HOLDING] = r[STATUS] == 'S' and 'S' or has(r, 'd') and 'R' or '-'
   else
     local called = open(r) or tonumber(r[ATTEMPT]) > 0 or r[STATUS] == 'W' and r[SOURCE] == 'c'
     if r[STATUS] == 'W' then set(r, 'd', called) end

@@ -171,6 +171,9 @@ func (t *step) restore(rec refund.Record) {
 	case r.Last.Status == refund.StatusSucceeded:
 		r.Holding = refund.HoldsSucceeded
 	case r.Last.Status.Final():
+		if r.Doubt {
+			r.Holding = refund.HoldsReserved
+		}
 	case called:
 		r.Holding, r.CallEnd = refund.HoldsReserved, at(t.ms())
 	}
