@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -173,14 +174,16 @@ func (c *Client) produce(parts []part) []error {
 	answer, err := c.transport.RoundTrip(ctx, c.addr, request)
 	errs := make([]error, len(parts))
 	var routing *produce.Error // nothing was sent: a leader has moved, or a topic has gone
-	alone := errors.As(err, &routing) && len(parts) > 1
+	if errors.As(err, &routing) && len(parts) > 1 {
+		var each sync.WaitGroup
+		for i := range parts {
+			each.Go(func() { errs[i] = c.produce(parts[i : i+1])[0] })
+		}
+		each.Wait()
+		return errs
+	}
 	for i, one := range parts {
-		switch {
-		case alone:
-			errs[i] = c.produce(parts[i : i+1])[0]
-		case err != nil:
-			errs[i] = err
-		default:
+		if errs[i] = err; err == nil {
 			errs[i] = answerFor(answer.(*produce.Response), one.queue.tp)
 		}
 	}

@@ -3,6 +3,7 @@ package refund_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +21,8 @@ func (w *world) keepJournal() *journal {
 		if err := was(r); err != nil {
 			return err
 		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		tp.recs = append(tp.recs, r)
 		return nil
 	}
@@ -201,6 +204,8 @@ func TestMoreEventsThanABlock(t *testing.T) {
 		w := newWorld(t)
 		said := map[string]string{}
 		tell := func(r refund.Record) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
 			id := fmt.Sprintf("%s/%d", r.Key(), r.Last.Sequence)
 			content := fmt.Sprintf("%s attempt %d from %s", r.Last.Status, r.Last.Attempt, r.Last.Source)
 			if before, there := said[id]; there && before != content {
@@ -225,8 +230,10 @@ func TestMoreEventsThanABlock(t *testing.T) {
 		}
 		go w.deliver("r1", 0)
 		time.Sleep(time.Minute)
-		recs := tp.recs
-		w.rebuild(&journal{recs}, 1)
+		w.mu.Lock()
+		before := journal{slices.Clone(tp.recs)} // without what is about to be written
+		w.mu.Unlock()
+		w.rebuild(&before, 1)
 		w.query = func(context.Context) refund.Outcome { return refund.Outcome{Class: refund.Unknown} }
 		w.deliver("r1", 0)
 		time.Sleep(time.Hour)
