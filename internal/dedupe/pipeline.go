@@ -20,7 +20,10 @@ func (s *Store) eval(ctx context.Context, script *redis.Script, names []string, 
 	if err != nil {
 		return nil, err
 	}
-	shared, _ := s.queues.LoadOrStore(server, &pipeline{server: server})
+	shared, there := s.queues.Load(server)
+	if !there {
+		shared, _ = s.queues.LoadOrStore(server, &pipeline{server: server})
+	}
 	cmd, err := shared.(*pipeline).eval(ctx, script, names, args)
 	if err != nil {
 		return nil, err

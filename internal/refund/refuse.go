@@ -3,6 +3,7 @@ package refund
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // unclaimed ends a delivery whose claim gave no right to call.
@@ -52,7 +53,7 @@ func (d *delivery) park(ctx context.Context, wait Wait) Verdict {
 
 func (d *delivery) parkAs(ctx context.Context, wait Wait, record func(context.Context) (Record, error)) Verdict {
 	if d.FollowUp > 0 {
-		return Verdict{Kind: Later, After: wait.After, Cause: CauseFollowUp, FollowUp: d.FollowUp}
+		return d.sameLater(wait.After)
 	}
 	if wait.After >= tellAfter {
 		rec, err := record(ctx)
@@ -67,6 +68,12 @@ func (d *delivery) parkAs(ctx context.Context, wait Wait, record func(context.Co
 		}
 	}
 	return later(wait.After, CauseParked)
+}
+
+// sameLater is the verdict of a follow-up that comes back as the same one: its
+// number and its place stay.
+func (d *delivery) sameLater(after time.Duration) Verdict {
+	return Verdict{Kind: Later, After: after, Cause: CauseFollowUp, FollowUp: d.FollowUp}
 }
 
 // reject refuses a request here, before any call. A number that is known already

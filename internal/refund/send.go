@@ -90,7 +90,7 @@ func (d *delivery) settle(ctx context.Context, rec Record, news News) Verdict {
 func (d *delivery) after(rec Record, ask bool, retry time.Duration) Verdict {
 	switch {
 	case rec.Last.Status == StatusWaiting && !rec.Doubt && d.FollowUp > 0: // it may tell no more than a callback did: no request
-		return Verdict{Kind: Later, After: max(retry, d.Schedule.Retry()), Cause: CauseFollowUp, FollowUp: d.FollowUp}
+		return d.sameLater(max(retry, d.Schedule.Retry()))
 	case rec.Last.Status == StatusWaiting && !rec.Doubt:
 		return later(max(retry, d.Schedule.Retry()), CauseRetry)
 	case rec.Last.Status.Final() && !rec.Doubt && !ask:

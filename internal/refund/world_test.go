@@ -40,7 +40,7 @@ func request(no string) refund.Request {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, store: memstore.New(memstore.Options{})}
+	w := &world{t: t, store: memstore.New(memstore.Options{History: 10})}
 	if _, err := w.store.Begin(t.Context(), "S0003469", 0); err != nil {
 		t.Fatal(err)
 	}
