@@ -7,7 +7,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The race detector needs a C compiler; without one the tests say so and run without it.
 RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-.PHONY: build test test-real test-deploy chaos lint bench bench-micro tidy
+.PHONY: build test test-real test-deploy chaos soak lint bench bench-micro tidy
 
 build: ## the commands into bin/, without the paths of this machine in them
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
@@ -44,6 +44,10 @@ test-deploy: ## compose, rules, dashboard, manifests and contracts, and what the
 chaos: ## kill -9, pauses, wipes and a bad gateway for CHAOS_SECONDS (300) from CHAOS_SEED, on real parts, then the audit
 	@$(WITH) -check
 	exec $(GO) run ./internal/chaos/run
+
+soak: ## restarts one after another under load, then SOAK_SECONDS (1800) of 90 refunds a second in which nothing may grow, then the audit
+	@$(WITH) -check
+	CHAOS_SECONDS=$(or $(SOAK_SECONDS),1800) CHAOS_ORDERS=$(or $(CHAOS_ORDERS),30) exec $(GO) run ./internal/chaos/run soak
 
 lint: ## gofmt, vet, staticcheck, go.mod in order
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted (gofmt -w them):"; echo "$$unformatted"; exit 1; }

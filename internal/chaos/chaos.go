@@ -17,7 +17,7 @@ import (
 
 // Options of a run.
 type Options struct {
-	Length       time.Duration // of the faults; settling comes after it
+	Length       time.Duration // of the faults, or in which nobody is touched; settling comes after it
 	Seed         uint64
 	Brokers      int
 	KafkaVersion string
@@ -27,28 +27,56 @@ type Options struct {
 	Out          io.Writer // progress and the verdict
 }
 
-// Run is one run. Its error says what must not have happened.
+// Run hurts everything at random while refunds flow. Its error says what must not
+// have happened.
 func Run(ctx context.Context, o Options) error {
-	began := time.Now()
-	system, err := Start(ctx, o.Dir, SystemOptions{KafkaVersion: o.KafkaVersion, Brokers: o.Brokers, Workers: 2, Race: o.Race,
-		Gateway: map[string]any{"generator": map[string]any{"seed": o.Seed, "rates": rates}}})
-	if err != nil {
-		return err
-	}
-	defer system.Stop()
-	fmt.Fprintf(o.Out, "chaos: up in %s; %s of faults from seed %d, then it settles; logs in %s\n",
-		time.Since(began).Round(time.Second), o.Length, o.Seed, o.Dir)
-	r := &run{Options: o, system: system}
-	return r.run(ctx)
+	return play(ctx, o, plan{name: "chaos", rates: rates, logLevel: "debug", scripts: true, during: func(s *System, _ *statuses, log io.Writer) during {
+		return &monkey{system: s, seed: o.Seed, length: o.Length, log: log, tally: faults{Kills: map[string]int{}}}
+	}})
+}
+
+// plan is what a run does to its system.
+type plan struct {
+	name     string
+	rates    map[string]int // of the gateways' misbehaviour
+	scripts  bool           // and that which comes in scripts
+	logLevel string         // of the daemons
+	during   func(system *System, seen *statuses, log io.Writer) during
+}
+
+// during is what is done to a system while refunds are published.
+type during interface {
+	// run does it, until it is done or ctx ends, and then sees to it that everybody
+	// is up.
+	run(ctx context.Context)
+	// wrongs are what must not have happened meanwhile.
+	wrongs() []error
+	// words tells what was done, for the summary.
+	words(line func(name, words string, args ...any))
 }
 
 // run is one run under way.
 type run struct {
 	Options
+	plan
 	system *System
 	seen   *statuses
-	monkey *monkey
+	during during
 	shop   *shop
+}
+
+func play(ctx context.Context, o Options, p plan) error {
+	began := time.Now()
+	system, err := Start(ctx, o.Dir, SystemOptions{KafkaVersion: o.KafkaVersion, Brokers: o.Brokers, Workers: 2, Race: o.Race, LogLevel: p.logLevel,
+		Gateway: map[string]any{"generator": map[string]any{"seed": o.Seed, "rates": p.rates}}})
+	if err != nil {
+		return err
+	}
+	defer system.Stop()
+	fmt.Fprintf(o.Out, "%s: up in %s; %s from seed %d, then it settles; logs in %s\n",
+		p.name, time.Since(began).Round(time.Second), o.Length, o.Seed, o.Dir)
+	r := &run{Options: o, plan: p, system: system}
+	return r.run(ctx)
 }
 
 func (r *run) run(ctx context.Context) error {
@@ -64,7 +92,7 @@ func (r *run) run(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	if err := r.hurt(ctx, client, log); err != nil {
+	if err := r.publishDuring(ctx, client, log); err != nil {
 		return err
 	}
 	took, unsettled := r.system.settle(ctx, r.seen, r.shop.tally, log)
@@ -76,7 +104,7 @@ func (r *run) run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(unsettled, unseen, fmt.Errorf("audit: %w", err))
 	}
-	wrongs := append(r.monkey.wrongs, unsettled, unseen, r.missing(report))
+	wrongs := append(r.during.wrongs(), unsettled, unseen, r.missing(report))
 	if !report.OK() {
 		wrongs = append(wrongs, errors.New("the audit found broken promises"))
 	}
@@ -88,19 +116,20 @@ func (r *run) run(ctx context.Context) error {
 	return verdict
 }
 
-// hurt publishes and torments for the run's length, then has the gateways behave
-// and everybody up.
-func (r *run) hurt(ctx context.Context, client *app.Client, log io.Writer) error {
-	r.shop = newShop(r.Seed)
-	r.monkey = &monkey{system: r.system, seed: r.Seed, length: r.Length, log: log, tally: faults{Kills: map[string]int{}}}
-	making, cancel := context.WithTimeout(ctx, r.Length)
-	defer cancel()
+// publishDuring publishes for as long as the plan goes on, then has the gateways
+// behave.
+func (r *run) publishDuring(ctx context.Context, client *app.Client, log io.Writer) error {
+	r.shop = newShop(r.Seed, r.scripts)
+	r.during = r.plan.during(r.system, r.seen, log)
+	making, done := context.WithCancel(ctx)
+	defer done()
 	publishing := make(chan error, 1)
 	go func() {
 		p := &publisher{shop: r.shop, client: client, books: r.system.Books, rate: r.Orders}
 		publishing <- p.run(ctx, making.Done())
 	}()
-	r.monkey.run(making)
+	r.during.run(making)
+	done()
 	err := r.system.Books.Command(ctx, map[string]any{"generator": map[string]any{"seed": r.Seed, "rates": map[string]int{}}})
 	return errors.Join(<-publishing, err)
 }

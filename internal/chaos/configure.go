@@ -3,6 +3,7 @@
 package chaos
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -57,7 +58,7 @@ func (s *System) configure(o SystemOptions) error {
 		return err
 	}
 	s.configFile = filepath.Join(s.dir, "refundworker.yaml")
-	if err := os.WriteFile(s.configFile, []byte(s.yaml(max(o.Brokers, 1))), 0o600); err != nil {
+	if err := os.WriteFile(s.configFile, []byte(s.yaml(max(o.Brokers, 1), cmp.Or(o.LogLevel, "debug"))), 0o600); err != nil {
 		return err
 	}
 	// The file names each worker's admin address by a variable; ours is not served.
@@ -89,10 +90,10 @@ func (s *System) configureGateways(more map[string]any) error {
 	return os.WriteFile(filepath.Join(s.dir, "gateways.json"), text, 0o600)
 }
 
-func (s *System) yaml(brokers int) string {
+func (s *System) yaml(brokers int, logLevel string) string {
 	text := strings.NewReplacer(
 		"BROKERS", strings.Join(s.Kafka.Brokers, ", "), "SESSION", sessionTimeout.String(), "REPLICATION", fmt.Sprint(map[bool]int{true: 3, false: 1}[brokers >= 3]),
-		"REDIS", s.Redis.Addr, "LEASE", claimLease.String(), "LONGEST", longestDelay.String(), "BRIDGE_ADMIN", s.ports.bridgeAdmin, "BRIDGE", s.ports.bridge,
+		"REDIS", s.Redis.Addr, "LEASE", claimLease.String(), "LONGEST", longestDelay.String(), "BRIDGE_ADMIN", s.ports.bridgeAdmin, "BRIDGE", s.ports.bridge, "LOG_LEVEL", logLevel,
 	).Replace(`kafka:
   brokers: [BROKERS]
   session_timeout: SESSION
@@ -105,7 +106,7 @@ worker:
   review_after: 1m
   delays: [1s, 2s, LONGEST]
 bridge: {admin: "BRIDGE_ADMIN", listen: "BRIDGE", timeout: 2s}
-log: {level: debug, format: json}
+log: {level: LOG_LEVEL, format: json}
 merchants:
 `)
 	for _, name := range []string{eftPayMerchant, eftPaySecond} {

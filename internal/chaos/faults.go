@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,9 +26,9 @@ type monkey struct {
 	length time.Duration // of the faults
 	log    io.Writer     // one line a fault
 
-	mu     sync.Mutex
-	tally  faults
-	wrongs []error
+	mu    sync.Mutex
+	tally faults
+	wrong []error
 }
 
 // faults counts what was done.
@@ -47,8 +49,10 @@ func (f faults) kills() (n int) {
 
 func (f faults) wipes() int { return f.Flushed + f.Emptied }
 
-// run hurts until ctx ends, then sees to it that everybody is up, and returns.
+// run hurts for its length, then sees to it that everybody is up.
 func (m *monkey) run(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, m.length)
+	defer cancel()
 	var all sync.WaitGroup
 	victim := func(name string, torment func(context.Context, *rand.Rand)) {
 		rng := rand.New(rand.NewPCG(m.seed, digest(name)))
@@ -67,19 +71,19 @@ func (m *monkey) run(ctx context.Context) {
 // daemon kills, pauses and stops one of the binaries, over and over.
 func (m *monkey) daemon(ctx context.Context, rng *rand.Rand, p *realparts.Process) {
 	defer func() { m.note(p.Resume()) }()
-	for m.rest(ctx, between(rng, 1500*time.Millisecond, 6*time.Second)) {
+	for rest(ctx, between(rng, 1500*time.Millisecond, 6*time.Second)) {
 		m.checkAlive(p)
 		switch dice := rng.IntN(10); {
 		case dice < 7:
 			m.did(p.Name, "kill -9", func(f *faults) { f.Kills[p.Name]++ })
 			p.Kill()
-			m.rest(ctx, between(rng, 0, 1500*time.Millisecond))
+			rest(ctx, between(rng, 0, 1500*time.Millisecond))
 			m.note(p.Start())
 		case dice < 9: // up to well past its lease
 			pause := between(rng, 500*time.Millisecond, 2*claimLease)
 			m.did(p.Name, fmt.Sprintf("paused for %s", pause.Round(time.Millisecond)), func(f *faults) { f.Pauses++ })
 			m.note(p.Pause())
-			m.rest(ctx, pause)
+			rest(ctx, pause)
 			m.note(p.Resume())
 		default:
 			m.did(p.Name, "SIGTERM", func(f *faults) { f.Stops++ })
@@ -125,7 +129,7 @@ func (m *monkey) redis(ctx context.Context, rng *rand.Rand) {
 		func() error {
 			m.did("redis", "frozen", func(f *faults) { f.Frozen++ })
 			err := server.Pause()
-			m.rest(ctx, between(rng, time.Second, 4*time.Second))
+			rest(ctx, between(rng, time.Second, 4*time.Second))
 			if err == nil {
 				err = server.Resume()
 			}
@@ -136,7 +140,7 @@ func (m *monkey) redis(ctx context.Context, rng *rand.Rand) {
 	for {
 		rng.Shuffle(len(actions), func(i, j int) { actions[i], actions[j] = actions[j], actions[i] })
 		for _, action := range actions {
-			if !m.rest(ctx, between(rng, pace/2, pace)) {
+			if !rest(ctx, between(rng, pace/2, pace)) {
 				return
 			}
 			m.note(action())
@@ -158,14 +162,14 @@ func flush(server *realparts.Redis) error {
 func (m *monkey) kafka(ctx context.Context, rng *rand.Rand) {
 	cluster := m.system.Kafka
 	pace := min(20*time.Second, m.length/4)
-	for m.rest(ctx, between(rng, pace/2, pace)) {
+	for rest(ctx, between(rng, pace/2, pace)) {
 		i := rng.IntN(len(cluster.Nodes))
 		node := cluster.Nodes[i]
 		switch dice := rng.IntN(10); {
 		case dice < 6:
 			m.did(node.Name, "kill -9 and restart", func(f *faults) { f.Kills["kafka"]++; f.BrokerRestarts++ })
 			node.Kill()
-			m.rest(ctx, between(rng, 0, 3*time.Second))
+			rest(ctx, between(rng, 0, 3*time.Second))
 			m.note(node.Start())
 		case dice < 8:
 			m.did(node.Name, "SIGTERM and restart", func(f *faults) { f.BrokerRestarts++ })
@@ -174,7 +178,7 @@ func (m *monkey) kafka(ctx context.Context, rng *rand.Rand) {
 		default:
 			m.did(node.Name, "frozen", func(f *faults) { f.Frozen++ })
 			m.note(node.Pause())
-			m.rest(ctx, between(rng, time.Second, 5*time.Second))
+			rest(ctx, between(rng, time.Second, 5*time.Second))
 			m.note(node.Resume())
 		}
 		m.note(cluster.AwaitBroker(i))
@@ -183,7 +187,7 @@ func (m *monkey) kafka(ctx context.Context, rng *rand.Rand) {
 
 // gateway closes the gateways' door now and then.
 func (m *monkey) gateway(ctx context.Context, rng *rand.Rand) {
-	for m.rest(ctx, between(rng, m.length/8, m.length/4)) {
+	for rest(ctx, between(rng, m.length/8, m.length/4)) {
 		away := between(rng, time.Second, 5*time.Second)
 		m.did("gateways", fmt.Sprintf("refuse connections for %s", away.Round(time.Millisecond)), func(f *faults) { f.Outages++ })
 		m.note(m.system.Books.Command(context.WithoutCancel(ctx), map[string]any{"refuse_for": away.String()}))
@@ -207,12 +211,31 @@ func (m *monkey) note(err error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.wrongs = append(m.wrongs, err)
+	m.wrong = append(m.wrong, err)
 	fmt.Fprintf(m.log, "%s WRONG %v\n", time.Now().Format(clockForm), err)
 }
 
+func (m *monkey) wrongs() []error { return m.wrong }
+
+func (m *monkey) words(line func(name, words string, args ...any)) {
+	f := m.tally
+	line("kills", "%d (%s)", f.kills(), victims(f.Kills))
+	line("pauses", "%d of workers and bridge, %d of Kafka and Redis; %d clean stops, exit 0", f.Pauses, f.Frozen, f.Stops)
+	line("Kafka", "%d broker restarts", f.BrokerRestarts)
+	line("Redis", "%d restarts, %d without its last writes, %d wipes (%d FLUSHALL, %d restarted empty)", f.RedisRestarts, f.Forgotten, f.wipes(), f.Flushed, f.Emptied)
+	line("outages", "%d of the gateways", f.Outages)
+}
+
+func victims(kills map[string]int) string {
+	var words []string
+	for _, name := range slices.Sorted(maps.Keys(kills)) {
+		words = append(words, fmt.Sprintf("%s %d", name, kills[name]))
+	}
+	return strings.Join(words, ", ")
+}
+
 // rest waits, and answers false once ctx has ended.
-func (m *monkey) rest(ctx context.Context, d time.Duration) bool {
+func rest(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

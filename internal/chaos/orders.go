@@ -29,13 +29,14 @@ type published struct {
 
 // shop makes orders and their refunds: the same from the same seed.
 type shop struct {
-	rng    *rand.Rand
-	orders int
-	tally  published
+	rng     *rand.Rand
+	scripts bool // some refunds have one
+	orders  int
+	tally   published
 }
 
-func newShop(seed uint64) *shop {
-	return &shop{rng: rand.New(rand.NewPCG(seed, 1)), tally: published{endless: map[refund.Key]bool{}}}
+func newShop(seed uint64, scripts bool) *shop {
+	return &shop{rng: rand.New(rand.NewPCG(seed, 1)), scripts: scripts, tally: published{endless: map[refund.Key]bool{}}}
 }
 
 // kinds of refunds: what is common to all requests of a merchant and flow.
@@ -109,6 +110,9 @@ func (s *shop) request(kind map[string]string, no, order string, amount, total i
 
 // script is what the generator's table has no line for in these times.
 func (s *shop) script(merchant, no string) map[string]any {
+	if !s.scripts {
+		return nil
+	}
 	switch s.rng.IntN(100) {
 	case 0, 1, 2: // lands after the deadline, within what is assumed of a gateway
 		late := time.Second + s.within(2*time.Second)

@@ -21,6 +21,8 @@ type statuses struct {
 	mu      sync.Mutex
 	newest  map[string]statuslog.Entry // by merchant/refund_no
 	changed time.Time                  // when an event came that said something new
+	last    time.Time                  // when the last event came
+	silence time.Duration              // the longest between two of them
 
 	stop context.CancelFunc
 	done chan struct{}
@@ -29,13 +31,14 @@ type statuses struct {
 
 // watch follows the status topic until end, or ctx's.
 func watch(ctx context.Context, client *app.Client) *statuses {
-	s := &statuses{newest: map[string]statuslog.Entry{}, changed: time.Now(), done: make(chan struct{})}
+	s := &statuses{newest: map[string]statuslog.Entry{}, changed: time.Now(), last: time.Now(), done: make(chan struct{})}
 	ctx, s.stop = context.WithCancel(ctx)
 	go func() {
 		defer close(s.done)
 		err := client.Watch(ctx, func(e statuslog.Entry) error {
 			s.mu.Lock()
 			defer s.mu.Unlock()
+			s.silence, s.last = max(s.silence, time.Since(s.last)), time.Now()
 			key := string(e.Key)
 			if old, known := s.newest[key]; !known || old.Status.Sequence < e.Status.Sequence {
 				if !known || old.Status.Status != e.Status.Status {
@@ -57,6 +60,14 @@ func (s *statuses) end() error {
 	s.stop()
 	<-s.done
 	return s.err
+}
+
+// longestSilence is the longest time between two events since it was last asked for.
+func (s *statuses) longestSilence() (longest time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	longest, s.silence = s.silence, 0
+	return longest
 }
 
 // unended is a refund that has no final status.
@@ -127,7 +138,7 @@ func (s *System) settle(ctx context.Context, seen *statuses, all published, log 
 			return took, nil
 		}
 		if time.Since(began) > settleTime {
-			return 0, fmt.Errorf("not settled %s after the last fault: %d requests not taken, %d refunds without an end: %s",
+			return 0, fmt.Errorf("not settled %s after the publishing ended: %d requests not taken, %d refunds without an end: %s",
 				settleTime, unread, len(open), open[:min(len(open), 10)])
 		}
 		select {

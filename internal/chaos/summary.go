@@ -5,9 +5,6 @@ package chaos
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/refundworker/refundworker/internal/audit"
@@ -18,13 +15,10 @@ func (r *run) summary(report audit.Report, recovery time.Duration, gateways stri
 	line := func(name, words string, args ...any) {
 		fmt.Fprintf(r.Out, "  %-13s "+words+"\n", append([]any{name}, args...)...)
 	}
-	f, p := r.monkey.tally, r.shop.tally
-	fmt.Fprintf(r.Out, "chaos: %s of faults, seed %d, Kafka %s with %d broker(s)\n", r.Length, r.Seed, r.KafkaVersion, len(r.system.Kafka.Nodes))
-	line("kills", "%d (%s)", f.kills(), victims(f.Kills))
-	line("pauses", "%d of workers and bridge, %d of Kafka and Redis; %d clean stops, exit 0", f.Pauses, f.Frozen, f.Stops)
-	line("Kafka", "%d broker restarts", f.BrokerRestarts)
-	line("Redis", "%d restarts, %d without its last writes, %d wipes (%d FLUSHALL, %d restarted empty)", f.RedisRestarts, f.Forgotten, f.wipes(), f.Flushed, f.Emptied)
-	line("gateways", "%d outages, %s", f.Outages, gateways)
+	p := r.shop.tally
+	fmt.Fprintf(r.Out, "%s: %s, seed %d, Kafka %s with %d broker(s)\n", r.name, r.Length, r.Seed, r.KafkaVersion, len(r.system.Kafka.Nodes))
+	r.during.words(line)
+	line("gateways", "%s", gateways)
 	line("published", "%d messages: %d refunds of %d orders, %d repeats, %d conflicts, %d unreadable", p.Messages, p.Refunds, p.Orders, p.Repeats, p.Conflicts, p.Unreadable)
 	line("refunds", "%d, payments %d", report.Refunds, report.Payments)
 	line("lost", "%d", report.Count(audit.Lost))
@@ -32,13 +26,13 @@ func (r *run) summary(report audit.Report, recovery time.Duration, gateways stri
 	line("over total", "%d", report.Count(audit.OverTotal))
 	line("dead letters", "%s", sum(report.DeadLetters))
 	line("open", "%s (%d are never ended by their gateway)", sum(report.Open), len(p.endless))
-	line("recovery", "%s from the last fault until all was settled", recovery.Round(100*time.Millisecond))
+	line("recovery", "%s from the end of the publishing until all was settled", recovery.Round(100*time.Millisecond))
 	fmt.Fprint(r.Out, report.String())
 	if verdict == nil {
-		fmt.Fprintln(r.Out, "chaos: passed")
+		fmt.Fprintf(r.Out, "%s: passed\n", r.name)
 		return
 	}
-	fmt.Fprintf(r.Out, "chaos: FAILED; CHAOS_SEED=%d; logs, faults.log and traces.txt in %s\n", r.Seed, r.Dir)
+	fmt.Fprintf(r.Out, "%s: FAILED; CHAOS_SEED=%d; logs, faults.log and traces.txt in %s\n", r.name, r.Seed, r.Dir)
 }
 
 func (r *run) gatewayWords(ctx context.Context) string {
@@ -57,14 +51,6 @@ func (r *run) gatewayWords(ctx context.Context) string {
 		return err.Error()
 	}
 	return fmt.Sprintf("%d callbacks (%d acknowledged), %d calls refused as stale or wrong", len(callbacks), acknowledged, len(refusals))
-}
-
-func victims(kills map[string]int) string {
-	var words []string
-	for _, name := range slices.Sorted(maps.Keys(kills)) {
-		words = append(words, fmt.Sprintf("%s %d", name, kills[name]))
-	}
-	return strings.Join(words, ", ")
 }
 
 func sum[K comparable](counts map[K]int) string {

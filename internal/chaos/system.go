@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,6 +43,7 @@ type SystemOptions struct {
 	Brokers      int            // 1 unless set
 	Workers      int            // 1 unless set
 	Race         bool           // build the binaries with the race detector
+	LogLevel     string         // debug unless set
 	Gateway      map[string]any // further keys of the simulator's configuration
 }
 
@@ -152,11 +154,16 @@ func (s *System) Stop() {
 	s.closers = nil
 }
 
+// daemons are the binaries that run.
+func (s *System) daemons() []*realparts.Process {
+	return append(slices.Clone(s.Workers), s.Bridge, s.Gateway)
+}
+
 // End ends workers, bridge and gateways as an operator does, by SIGTERM, and
 // answers an error for each that does not exit 0 within its drain.
 func (s *System) End() error {
 	var errs []error
-	for _, p := range append(append([]*realparts.Process{}, s.Workers...), s.Bridge, s.Gateway) {
+	for _, p := range s.daemons() {
 		if err := endCleanly(p); err != nil {
 			errs = append(errs, err)
 		}
@@ -190,7 +197,7 @@ var outcries = []string{"DATA RACE", "panic:", "made the handler panic"}
 // cries names each log of a daemon that has one.
 func (s *System) cries() error {
 	var errs []error
-	for _, p := range append(append([]*realparts.Process{}, s.Workers...), s.Bridge, s.Gateway) {
+	for _, p := range s.daemons() {
 		text, err := os.ReadFile(p.Log)
 		errs = append(errs, err)
 		for _, cry := range outcries {
@@ -205,15 +212,20 @@ func (s *System) cries() error {
 // saveMetrics leaves each daemon's /metrics beside its log. What cannot be had is
 // missing there.
 func (s *System) saveMetrics() {
-	admins := map[string]string{"bridge": s.ports.bridgeAdmin}
-	for i, worker := range s.Workers {
-		admins[worker.Name] = s.ports.workerAdmins[i]
-	}
-	for name, admin := range admins {
+	for name, admin := range s.admins() {
 		if text, err := exchange(context.Background(), http.MethodGet, "http://"+admin+"/metrics", nil); err == nil {
 			_ = os.WriteFile(filepath.Join(s.dir, name+".metrics"), text, 0o600)
 		}
 	}
+}
+
+// admins are the daemons' admin addresses, by name.
+func (s *System) admins() map[string]string {
+	admins := map[string]string{"bridge": s.ports.bridgeAdmin}
+	for i, worker := range s.Workers {
+		admins[worker.Name] = s.ports.workerAdmins[i]
+	}
+	return admins
 }
 
 // ready asks /readyz.

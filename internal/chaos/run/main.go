@@ -1,9 +1,10 @@
 //go:build unix
 
-// Command run is the chaos run: make chaos. It exits 0 only when every promise was
-// kept and everything settled.
+// Command run is the chaos run, make chaos, and the quiet one, make soak. It exits 0
+// only when every promise was kept and everything settled.
 //
 //	CHAOS_SECONDS=300 CHAOS_SEED=42 KAFKA=4.3.1 go run ./internal/chaos/run
+//	CHAOS_SECONDS=1800 CHAOS_ORDERS=30 go run ./internal/chaos/run soak
 package main
 
 import (
@@ -15,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -23,10 +25,18 @@ import (
 	"github.com/refundworker/refundworker/internal/realparts"
 )
 
-func main() { os.Exit(run(os.Getenv, os.Stdout, os.Stderr)) }
+func main() { os.Exit(run(os.Args[1:], os.Getenv, os.Stdout, os.Stderr)) }
 
-func run(getenv func(string) string, out, errs io.Writer) int {
+func run(args []string, getenv func(string) string, out, errs io.Writer) int {
 	realparts.EndWithParent()
+	play := chaos.Run
+	switch {
+	case slices.Equal(args, []string{"soak"}):
+		play = chaos.Soak
+	case len(args) > 0:
+		fmt.Fprintf(errs, "chaos: %q is not known: soak, or nothing\n", args)
+		return 2
+	}
 	o, err := options(getenv)
 	if err != nil {
 		fmt.Fprintln(errs, "chaos:", err)
@@ -45,7 +55,7 @@ func run(getenv func(string) string, out, errs io.Writer) int {
 	o.Out = out
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err = chaos.Run(ctx, o)
+	err = play(ctx, o)
 	if err != nil && ctx.Err() == nil { // its folder stays
 		fmt.Fprintf(errs, "chaos: %v\n", err)
 		return 1
