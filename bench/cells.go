@@ -90,15 +90,12 @@ func (o options) cells() []cell {
 
 // enough requests for warm-up and window, at what the gateway or the machine allows.
 func (o options) enough(c cell) int {
-	rate := min(float64(o.most), mostCallbacks)
+	rate := float64(o.most)
 	if c.delay > 0 {
 		rate = min(float64(o.most), float64(c.inFlight)/c.delay.Seconds())
 	}
 	return int(rate*(warmFor(o.warm, c.delay)+o.window+2*time.Second).Seconds()*1.1) + 2*c.inFlight
 }
-
-// mostCallbacks a second are prepared for: each is claimed first.
-const mostCallbacks = 6000
 
 func orElse(n, other int) int {
 	if n == 0 {

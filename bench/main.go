@@ -56,7 +56,7 @@ func run(args []string, out, errs io.Writer) int {
 	flags.IntVar(&o.most, "most", 12_000, "refunds a second that topics are filled for")
 	flags.IntVar(&o.samples, "samples", 500, "refunds, one alone at a time")
 	flags.IntVar(&o.large, "large", 1_000_000, "refunds of the large backlog")
-	flags.IntVar(&o.merchants, "merchants", 5000, "merchants of the cell with many (the product takes no configuration over 1 MiB, some 5,500)")
+	flags.IntVar(&o.merchants, "merchants", 10_000, "merchants of the cell with many")
 	flags.StringVar(&o.only, "only", "", "cells to run, by the beginning of their names, separated by commas")
 	flags.StringVar(&o.contenders, "contenders", "", "contenders to run, separated by commas")
 	flags.StringVar(&o.out, "out", "", "folder for table.md, table.json and table.svg")

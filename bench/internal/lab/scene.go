@@ -207,7 +207,7 @@ worker: {admin: "ADMIN", max_in_flight: FLIGHT, claim_lease: LEASE, delays: [DEL
 bridge: {admin: "ADMIN", listen: "LISTEN"}
 merchants:
 `)
-	more := "" // each merchant is as short as can be: the product takes files up to 1 MiB
+	more := ""
 	if s.o.Quick {
 		more = "timeout: 1s, resend_after: 5s, "
 	}
