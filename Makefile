@@ -3,11 +3,12 @@
 
 GO ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # The race detector needs a C compiler; without one the tests say so and run without it.
 RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-.PHONY: build test test-real test-deploy chaos soak lint bench bench-micro tidy
+.PHONY: build test test-real test-deploy chaos soak lint bench bench-micro vuln tidy
 
 build: ## the commands into bin/, without the paths of this machine in them
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
@@ -63,6 +64,9 @@ bench: ## the comparison table: the worker beside the floor and its peers, on a 
 	@$(WITH) -check
 	cd bench && $(GO) build -o ../bin/bench .
 	cd bench && exec ../bin/bench -kafka $(KAFKA) -out $(abspath $(BENCH_OUT)) $(if $(filter short,$(BENCH)),$(BENCH_SHORT)) $(BENCH_FLAGS)
+
+vuln: ## known vulnerabilities in what the commands call; asks vuln.go.dev, which must be reachable
+	$(GO) run $(GOVULNCHECK) ./...
 
 bench-micro: ## micro-benchmarks: decode, sign, verify, claim, record, lanes
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
