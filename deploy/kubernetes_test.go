@@ -1,8 +1,8 @@
 package deploy_test
 
 import (
-	"bytes"
 	"flag"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +18,10 @@ import (
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
 	policy "k8s.io/api/policy/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
 
 	"github.com/refundworker/refundworker/internal/realparts"
@@ -66,9 +70,25 @@ func manifests[T any](t *testing.T) map[string]T {
 	return all
 }
 
-// documents are the objects that the kustomization names.
+// documents are the objects that kubectl apply -k applies.
 func documents(t *testing.T) (all [][]byte) {
 	t.Helper()
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), "kubernetes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range built.Resources() {
+		text, err := object.AsYAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, text)
+	}
+	return all
+}
+
+// Every manifest is applied.
+func TestKustomizationIsComplete(t *testing.T) {
 	var kustomization struct{ Resources []string }
 	if err := yaml.Unmarshal([]byte(read(t, "kubernetes", "kustomization.yaml")), &kustomization); err != nil {
 		t.Fatal(err)
@@ -77,14 +97,29 @@ func documents(t *testing.T) (all [][]byte) {
 	if err != nil || len(files) != len(kustomization.Resources)+1 {
 		t.Errorf("%d files for %d resources: %v", len(files), len(kustomization.Resources), err)
 	}
-	for _, file := range kustomization.Resources {
-		for _, text := range bytes.Split([]byte(read(t, "kubernetes", file)), []byte("\n---\n")) {
-			if len(text) > 0 {
-				all = append(all, text)
+}
+
+// Each pod may do what it does, and nothing else: the policies choose the pods that
+// they are written for.
+func TestPoliciesChoosePods(t *testing.T) {
+	chosen := map[string][]string{}
+	for name, p := range manifests[*networking.NetworkPolicy](t) {
+		for app, d := range manifests[*apps.Deployment](t) {
+			selector, err := meta.LabelSelectorAsSelector(&p.Spec.PodSelector)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if selector.Matches(labels.Set(d.Spec.Template.Labels)) {
+				chosen[name] = append(chosen[name], app)
 			}
 		}
+		slices.Sort(chosen[name])
 	}
-	return all
+	both := []string{"refund-bridge", "refund-worker"}
+	want := map[string][]string{"refund-deny-all": both, "refund-parts": both, "refund-worker": {"refund-worker"}, "refund-bridge": {"refund-bridge"}}
+	if !maps.EqualFunc(chosen, want, slices.Equal) {
+		t.Errorf("the policies choose %v, not %v", chosen, want)
+	}
 }
 
 func TestDeployments(t *testing.T) {
