@@ -10,7 +10,8 @@ import (
 	"github.com/refundworker/refundworker/internal/telemetry"
 )
 
-// dueEvery is how often the brokers are asked which delayed messages are due.
+// dueEvery is how often the brokers are asked which delayed messages there are, and
+// which of them are due.
 const dueEvery = 15 * time.Second
 
 // due knows how much of the delay topics could run now: of what is not yet handed
@@ -18,10 +19,18 @@ const dueEvery = 15 * time.Second
 type due struct {
 	status    func() []consumer.PartitionStatus
 	offsetsAt func(ctx context.Context, topic string, t time.Time) (map[int]int64, error)
+	spans     func(ctx context.Context, topic string) ([]kafka.Span, error)
 	trouble   func(step string, err error)
 
 	mu    sync.Mutex
-	marks map[kafka.TopicPartition]int64 // the first offset that is not due
+	marks map[kafka.TopicPartition]mark
+}
+
+// mark is what the brokers know of a partition of which nothing is fetched, because
+// its next message waits for its time.
+type mark struct {
+	due int64 // the first offset that is not due
+	end int64
 }
 
 // run asks until ctx ends.
@@ -45,15 +54,20 @@ func (d *due) ask(ctx context.Context) {
 			waiting[p.Topic] = p.Delay
 		}
 	}
-	marks := map[kafka.TopicPartition]int64{}
+	marks := map[kafka.TopicPartition]mark{}
 	for topic, delay := range waiting {
 		offsets, err := d.offsetsAt(ctx, topic, time.Now().Add(-delay))
 		if err != nil {
 			d.trouble("measure", err)
 			continue
 		}
-		for partition, offset := range offsets {
-			marks[kafka.TopicPartition{Topic: topic, Partition: partition}] = offset
+		spans, err := d.spans(ctx, topic)
+		if err != nil {
+			d.trouble("measure", err)
+			continue
+		}
+		for _, s := range spans {
+			marks[kafka.TopicPartition{Topic: topic, Partition: s.Partition}] = mark{due: offsets[s.Partition], end: s.End}
 		}
 	}
 	d.mu.Lock()
@@ -69,12 +83,13 @@ func (d *due) states() []telemetry.PartitionState {
 	var all []telemetry.PartitionState
 	for _, p := range d.status() {
 		s := telemetry.PartitionState{Topic: p.Topic, Partition: p.Partition, Lag: p.Lag, Due: int64(p.Open)}
-		end, known := marks[p.TopicPartition]
+		m, known := marks[p.TopicPartition]
 		if p.Delay == 0 {
-			end, known = p.End, p.Next >= 0
+			m, known = mark{due: p.End, end: p.End}, p.Next >= 0
 		}
 		if known {
-			s.Due += max(0, end-p.Next)
+			s.Due += max(0, m.due-p.Next)
+			s.Lag += max(0, m.end-p.End)
 		}
 		if !p.DueSince.IsZero() {
 			s.DueFor = max(0, time.Since(p.DueSince))

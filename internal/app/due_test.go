@@ -34,12 +34,15 @@ func TestDueIsToldApartFromWaiting(t *testing.T) {
 				}
 				return map[int]int64{0: 1010, 1: 77}, nil
 			},
+			spans: func(_ context.Context, topic string) ([]kafka.Span, error) {
+				return []kafka.Span{{Partition: 0, End: 1060}, {Partition: 1, End: 90}}, nil
+			},
 			trouble: func(step string, _ error) { failed++ },
 		}
 		d.ask(t.Context())
 		want := []telemetry.PartitionState{
 			{Topic: "requests", Partition: 1, Lag: 9, Due: 9, DueFor: 20 * time.Second},
-			{Topic: "delay.1m", Partition: 0, Lag: 50, Due: 12, DueFor: 3 * time.Second},
+			{Topic: "delay.1m", Partition: 0, Lag: 62, Due: 12, DueFor: 3 * time.Second}, // twelve more since the last fetch
 			{Topic: "delay.1h", Partition: 2, Lag: 5, Due: 0}, // the brokers did not tell: only what is handed out counts
 		}
 		for i, got := range d.states() {

@@ -40,7 +40,7 @@ func Worker(ctx context.Context, cfg *config.Config, log zerolog.Logger, options
 		return err
 	}
 
-	delayed := &due{status: work.Status, offsetsAt: c.kafka.OffsetsAt, trouble: c.trouble}
+	delayed := &due{status: work.Status, offsetsAt: c.kafka.OffsetsAt, spans: c.kafka.Spans, trouble: c.trouble}
 	c.metrics.Collect(c.gatewayStates, delayed.states)
 
 	// What the consumer's works need outlives them: the drain still records,

@@ -10,7 +10,7 @@ import (
 type PartitionStatus struct {
 	kafka.TopicPartition
 	Delay time.Duration // of its topic; 0 for the requests
-	Lag   int64         // offsets that are not committed, as of the last fetch; on a delay topic most wait for their time
+	Lag   int64         // offsets that are not committed, as of the last fetch; on a delay topic most wait for their time, and nothing is fetched meanwhile
 	Open  int           // deliveries handed out and not done: all of them are due
 	Next  int64         // where handing out goes on; -1: not known yet
 	End   int64         // the last stable offset as of the last fetch; -1: not known yet

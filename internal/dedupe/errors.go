@@ -46,7 +46,7 @@ func (e *ServerChangedError) Kept() (epoch int64, ok bool) { return e.Epoch, tru
 func gone(merchant string) error {
 	return &refund.Unavailable{
 		Why: "Redis knows nothing of merchant " + merchant + "; waiting for it to be rebuilt from the status topic",
-		Err: &EpochMissingError{Merchant: merchant},
+		Err: &EpochMissingError{Merchant: merchant}, Closed: true,
 	}
 }
 
@@ -54,7 +54,7 @@ func changed(merchant, epoch string) error {
 	n, _ := strconv.ParseInt(epoch, 10, 64) // 0 where the sentinel is not readable: lower than any epoch
 	return &refund.Unavailable{
 		Why: "Redis restarted or failed over; waiting for merchant " + merchant + " to be rebuilt from the status topic",
-		Err: &ServerChangedError{Merchant: merchant, Epoch: n},
+		Err: &ServerChangedError{Merchant: merchant, Epoch: n}, Closed: true,
 	}
 }
 
@@ -142,5 +142,5 @@ var ErrRebuilding = errors.New("another process is rebuilding it, or the rebuild
 var ErrServing = errors.New("the merchant is being served")
 
 func rebuilding(merchant string) error {
-	return &refund.Unavailable{Why: "merchant " + merchant + " is being rebuilt", Err: ErrRebuilding}
+	return &refund.Unavailable{Why: "merchant " + merchant + " is being rebuilt", Err: ErrRebuilding, Closed: true}
 }

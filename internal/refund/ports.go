@@ -38,8 +38,9 @@ type Records interface {
 // read-only, loading, or being rebuilt. Nothing is assumed meanwhile; the same
 // step is tried again.
 type Unavailable struct {
-	Why string // in words, for /readyz and the log
-	Err error  // may be nil
+	Why    string // in words, for /readyz and the log
+	Err    error  // may be nil
+	Closed bool   // the merchant is closed until it is rebuilt; the store itself answers
 }
 
 func (u *Unavailable) Error() string {

@@ -57,7 +57,7 @@ var (
 		help: "Records of the status topic that the rebuild under way, or the last one, has read."}
 	toScan = family{name: "refund_rebuild_total_records", kind: gauge, by: []Process{Worker},
 		help: "Records of the status topic that it has to read."}
-	callbacks = family{name: "refund_callbacks_total", kind: counter, by: []Process{Bridge}, labels: []label{providerLabel, codeLabel, outcomeLabel},
+	callbacks = family{name: "refund_callbacks_total", kind: counter, by: []Process{Bridge}, labels: []label{providerLabel, codeLabel, outcomeLabel}, occurs: callbackOccurs,
 		help: "Callbacks by answer and by what became of them; with code 401 or 400 the outcome is the reason of the refusal. The provider is none where no merchant of the configuration was named."}
 	callbackTime = family{name: "refund_callback_duration_seconds", kind: histogram, by: []Process{Bridge}, labels: []label{providerLabel, codeLabel}, buckets: callBuckets,
 		help: "From the header of a callback to its answer."}

@@ -31,6 +31,7 @@ type family struct {
 	help    string
 	by      []Process // empty: every one
 	labels  []label
+	occurs  func(values []string) bool // nil: every combination of the labels' values does
 	buckets []float64
 }
 
@@ -82,9 +83,8 @@ var (
 	rebuildLabel = set("result", "rebuilt", "new", "failed")
 	reloadLabel  = set("result", "applied", "unchanged", "refused")
 	codeLabel    = set("code", "200", "400", "401", "404", "405", "408", "413", "429", "500", "503")
-	outcomeLabel = set("outcome", "changed", "repeated", "mismatched", string(refund.CallbackMalformed), string(refund.CallbackUnsigned),
-		string(refund.CallbackForged), string(refund.CallbackForeign), string(refund.CallbackNoRefund),
-		"unavailable", "no_merchant", "wrong_method", "unread", "too_large", "too_many", "panicked")
+	outcomeLabel = set("outcome", slices.Concat([]string{"changed", "repeated", "mismatched"}, refusals,
+		[]string{"unavailable", "no_merchant", "wrong_method", "unread", "too_large", "too_many", "panicked"})...)
 	answerLabel = set("answer", slices.Sorted(maps.Values(answers))...)
 )
 
@@ -111,6 +111,26 @@ func (f family) fits(values []string) []string {
 	return values
 }
 
+// refusals are the callbacks that do not count, answered by 401, or by 400 where
+// the sender has proved to be the gateway.
+var refusals = []string{string(refund.CallbackMalformed), string(refund.CallbackUnsigned), string(refund.CallbackForged),
+	string(refund.CallbackForeign), string(refund.CallbackNoRefund)}
+
+// callbackCodes are the answers of the other outcomes.
+var callbackCodes = map[string]string{
+	"changed": "200", "repeated": "200", "mismatched": "200", "unavailable": "503", "no_merchant": "404", "wrong_method": "405",
+	"unread": "408", "too_large": "413", "too_many": "429", "panicked": "500",
+}
+
+// callbackOccurs says whether an outcome is answered with this code.
+func callbackOccurs(values []string) bool {
+	code, outcome := values[1], values[2]
+	if slices.Contains(refusals, outcome) {
+		return code == "400" || code == "401"
+	}
+	return callbackCodes[outcome] == code
+}
+
 // most series that are made before anything happened.
 const most = 200
 
@@ -131,6 +151,9 @@ func (f family) closed(known map[string][]string) [][]string {
 			}
 		}
 		all = longer
+	}
+	if f.occurs != nil {
+		all = slices.DeleteFunc(all, func(values []string) bool { return !f.occurs(values) })
 	}
 	if len(all) > most || len(f.labels) == 0 {
 		return nil

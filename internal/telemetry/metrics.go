@@ -147,13 +147,16 @@ func WaitsFor(w refund.Wait) string {
 	return WaitsForLimit
 }
 
-// Trouble counts a failed step at Redis or Kafka.
+// Trouble counts a failed step at Redis or Kafka. A merchant that is closed until it
+// is rebuilt is no failure of theirs: the rebuilds have metrics of their own.
 func (m *Metrics) Trouble(step string, err error) {
 	part := "kafka"
 	step, of, named := strings.Cut(step, ": ")
 	var away *refund.Unavailable
 	switch {
-	case errors.As(err, &away), of == "redis":
+	case errors.As(err, &away) && away.Closed:
+		return
+	case away != nil, of == "redis":
 		part = "redis"
 	case named:
 	case step == "claim", step == "resend", step == "record", step == "published", step == "load":
