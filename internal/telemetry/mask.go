@@ -9,9 +9,9 @@ const (
 )
 
 // MaskCards hides the middle of what looks like a card's number: 13 to 19 digits
-// that pass Luhn's check, also in groups of four or so with single spaces or
-// dashes between them. The first six and the last four digits stay, as PCI DSS
-// allows, so that one of our own numbers that looks like a card can still be
+// that pass Luhn's check, together or in groups as people write them, whatever
+// numbers stand beside them. The first six and the last four digits stay, as PCI
+// DSS allows, so that one of our own numbers that looks like a card can still be
 // found. Text without such a number is answered as it is, without a copy.
 func MaskCards(text string) string {
 	return maskExcept(text, func(string, int) bool { return false })
@@ -19,46 +19,81 @@ func MaskCards(text string) string {
 
 // maskExcept leaves those whose place (text, beginning) is shown whole.
 func maskExcept(text string, whole func(string, int) bool) string {
-	var out strings.Builder
-	done := 0
+	var masked []byte
 	for i := 0; i < len(text); {
 		if !digit(text[i]) {
 			i++
 			continue
 		}
-		end, digits := number(text, i)
-		if digits >= fewestDigits && digits <= mostDigits && luhn(text[i:end]) && !whole(text, i) {
-			out.WriteString(text[done:i])
-			maskMiddle(&out, text[i:end], digits)
-			done = end
+		first := groupEnd(text, i)
+		for end, digits, n := first, first-i, 1; digits <= mostDigits; n++ {
+			if digits >= fewestDigits && luhn(text[i:end]) && !whole(text, i) {
+				if masked == nil {
+					masked = []byte(text)
+				}
+				maskMiddle(masked[i:end], digits)
+			}
+			if n == 1 && (digits < 4 || digits > mostOfGroup) {
+				break
+			}
+			next, more := nextGroup(text, end)
+			if more == 0 {
+				break
+			}
+			end, digits = next, digits+more
 		}
-		i = end
+		i = first
 	}
-	if done == 0 {
+	if masked == nil {
 		return text
 	}
-	out.WriteString(text[done:])
-	return out.String()
+	return string(masked)
 }
 
-// number is where a run of digits that begins at i ends. Only a run whose first
-// group has four digits may have separators: dates and phone numbers have not.
-func number(text string, i int) (end, digits int) {
-	end, first := i, 0
-	for end < len(text) && digit(text[end]) {
-		end++
+// A group of a card's number has three to eight digits, the first one four at
+// least: not so those of dates and times.
+const (
+	fewestOfGroup = 3
+	mostOfGroup   = 8
+)
+
+func groupEnd(text string, i int) int {
+	for i < len(text) && digit(text[i]) {
+		i++
 	}
-	digits, first = end-i, end-i
-	for first == 4 && end+1 < len(text) && (text[end] == ' ' || text[end] == '-') && digit(text[end+1]) {
-		more := end + 1
-		for more < len(text) && digit(text[more]) {
-			more++
+	return i
+}
+
+// separator is how many bytes at i stand between two groups: one sign, or two
+// blanks.
+func separator(text string, i int) int {
+	if i >= len(text) {
+		return 0
+	}
+	switch text[i] {
+	case ' ':
+		if strings.HasPrefix(text[i:], "  ") {
+			return 2
 		}
-		if group := more - end - 1; group > 7 || digits+group > mostDigits {
-			break
+		return 1
+	case '-', '.', '_':
+		return 1
+	}
+	for _, blank := range []string{"\u00a0", "\u2009", "\u202f"} {
+		if strings.HasPrefix(text[i:], blank) {
+			return len(blank)
 		}
-		digits += more - end - 1
-		end = more
+	}
+	return 0
+}
+
+// nextGroup is where the group behind a separator ends, and how many digits it has:
+// 0 where there is none.
+func nextGroup(text string, i int) (end, digits int) {
+	start := i + separator(text, i)
+	end = groupEnd(text, start)
+	if digits = end - start; start == i || digits < fewestOfGroup || digits > mostOfGroup {
+		return i, 0
 	}
 	return end, digits
 }
@@ -83,15 +118,14 @@ func luhn(number string) bool {
 	return sum%10 == 0
 }
 
-func maskMiddle(out *strings.Builder, number string, digits int) {
+func maskMiddle(number []byte, digits int) {
 	seen := 0
-	for i := range len(number) {
-		c := number[i]
-		if digit(c) {
-			if seen++; seen > 6 && seen <= digits-4 {
-				c = '*'
-			}
+	for i, c := range number {
+		if c != '*' && !digit(c) {
+			continue
 		}
-		out.WriteByte(c)
+		if seen++; seen > 6 && seen <= digits-4 {
+			number[i] = '*'
+		}
 	}
 }
