@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,7 +10,7 @@ import (
 )
 
 // pureReference is a value that is nothing but one reference: it can be shown.
-var pureReference = regexp.MustCompile(`^\$\{[^{}]*\}$`)
+var pureReference = regexp.MustCompile(`^\$\{([A-Za-z_][A-Za-z0-9_]*|file:[^{}]*)\}$`)
 
 var environmentName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
@@ -52,7 +53,7 @@ func (d *document) reference(name string) (string, error) {
 		return strings.TrimSuffix(value, "\r"), nil
 	}
 	if !environmentName.MatchString(name) {
-		return "", fmt.Errorf("${%s} is neither ${NAME} nor ${file:PATH}", name)
+		return "", errors.New("a reference is ${NAME}, of letters, digits and _, or ${file:PATH}") // what stands there may be the secret itself
 	}
 	value, ok := os.LookupEnv(name)
 	if !ok {

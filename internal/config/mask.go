@@ -136,6 +136,9 @@ var openKeys = func() map[string]bool {
 // be a secret. A line without a key goes on with the one above it.
 func (d *document) unparsed(number int, shown string) string {
 	found := false
+	if strings.ContainsAny(shown, "@?") {
+		return mask
+	}
 	for _, at := range keyPattern.FindAllStringSubmatchIndex(shown, -1) {
 		if found = true; !openKeys[shown[at[2]:at[3]]] {
 			colon := at[3] + strings.Index(shown[at[3]:], ":")

@@ -204,7 +204,8 @@ func firstPlace(n ast.Node, otherwise place) place {
 
 func (b *builder) scalar(text string, t *token.Token, secret bool) *node {
 	n := &node{kind: scalar, at: placeOf(t), text: text, source: strings.TrimSpace(t.Origin), weight: 1}
-	if secret && !pureReference.MatchString(text) {
+	// An address may have a password in it, before @ or behind ?, however wrongly it is written.
+	if (secret || strings.ContainsAny(text, "@?")) && !pureReference.MatchString(text) {
 		b.secrets = append(b.secrets, n)
 	}
 	return n
