@@ -43,7 +43,7 @@ func TestDueIsToldApartFromWaiting(t *testing.T) {
 		want := []telemetry.PartitionState{
 			{Topic: "requests", Partition: 1, Lag: 9, Due: 9, DueFor: 20 * time.Second},
 			{Topic: "delay.1m", Partition: 0, Lag: 62, Due: 12, DueFor: 3 * time.Second}, // twelve more since the last fetch
-			{Topic: "delay.1h", Partition: 2, Lag: 5, Due: 0}, // the brokers did not tell: only what is handed out counts
+			{Topic: "delay.1h", Partition: 2, Lag: 5, Due: 0},                            // the brokers did not tell: only what is handed out counts
 		}
 		for i, got := range d.states() {
 			if got != want[i] {

@@ -12,8 +12,9 @@ import (
 	"github.com/refundworker/refundworker/internal/config"
 )
 
-// healthcheckTime is below the timeout that container engines commonly have.
-const healthcheckTime = 2 * time.Second
+// healthcheckTime is above that of /readyz, so that its words arrive where a part hangs, and below the 3 s of
+// docker-compose.yml.
+const healthcheckTime = 2500 * time.Millisecond
 
 // healthcheck asks a daemon on this machine whether it is ready, for images that
 // have no other program to ask with.

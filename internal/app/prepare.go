@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -108,18 +109,32 @@ func (c *core) judge(drifts []kafka.Drift) error {
 	return errors.Join(wrong...)
 }
 
+// shortestRetention of requests: an outage of a night must cost time only.
+const shortestRetention = 24 * time.Hour
+
 // loses: the status and control topics are what Redis is rebuilt from; what waits
 // in a delay topic or lies in the dead letters must not expire, and is due by its
-// writer's time.
+// writer's time; a request must not expire before an outage is over, and whatever
+// the requests topic takes must fit where it waits.
 func (c *core) loses(drift kafka.Drift) bool {
 	t := c.cfg.Kafka.Topics
+	keeps := drift.Topic == t.DeadLetters || strings.HasPrefix(drift.Topic, t.DelayPrefix)
 	switch drift.Setting {
 	case "cleanup.policy":
 		return true
 	case "min.compaction.lag.ms":
 		return drift.Topic == t.Status || drift.Topic == t.Control
-	case "retention.ms", "retention.bytes", "message.timestamp.type":
-		return drift.Topic == t.DeadLetters || strings.HasPrefix(drift.Topic, t.DelayPrefix)
+	case "retention.ms":
+		return keeps || drift.Topic == t.Requests && below(drift.Have, shortestRetention.Milliseconds())
+	case "max.message.bytes":
+		return keeps && below(drift.Have, consumer.RequestBytes)
+	case "retention.bytes", "message.timestamp.type":
+		return keeps
 	}
 	return false
+}
+
+func below(value string, least int64) bool {
+	n, err := strconv.ParseInt(value, 10, 64)
+	return err == nil && n < least
 }

@@ -51,7 +51,11 @@ func TestTopicsThatLoseAreRefused(t *testing.T) {
 		{kafka.Drift{Topic: "refund.control", Setting: "min.compaction.lag.ms", Want: "604800000", Have: "0"}, true},
 		{kafka.Drift{Topic: "refund.delay.6h", Setting: "retention.ms", Want: "-1", Have: "3600000"}, true},
 		{kafka.Drift{Topic: "refund.requests.dlq", Setting: "retention.ms", Want: "-1", Have: "3600000"}, true},
-		{kafka.Drift{Topic: "refund.requests", Setting: "retention.ms", Want: "604800000", Have: "3600000"}, false},
+		{kafka.Drift{Topic: "refund.requests", Setting: "retention.ms", Want: "604800000", Have: "3600000"}, true},
+		{kafka.Drift{Topic: "refund.requests", Setting: "retention.ms", Want: "604800000", Have: "259200000"}, false},
+		{kafka.Drift{Topic: "refund.delay.6h", Setting: "max.message.bytes", Want: "2097176", Have: "1000"}, true},
+		{kafka.Drift{Topic: "refund.delay.6h", Setting: "max.message.bytes", Want: "2097176", Have: "1048588"}, false},
+		{kafka.Drift{Topic: "refund.status", Setting: "max.message.bytes", Want: "2097176", Have: "1000"}, false},
 		{kafka.Drift{Topic: "refund.status", Setting: "min.insync.replicas", Want: "2", Have: "1"}, false},
 	} {
 		if err := c.judge([]kafka.Drift{row.drift}); (err != nil) != row.refused {

@@ -11,8 +11,10 @@ import (
 	"github.com/refundworker/refundworker/internal/kafka"
 )
 
+// RequestBytes is max.message.bytes of the requests topic: Kafka's default.
+const RequestBytes = 1048588
+
 const (
-	requestBytes    = 1048588 // max.message.bytes of the requests: Kafka's default
 	delayPartitions = 3
 	sevenDays       = 7 * 24 * time.Hour
 )
@@ -33,9 +35,9 @@ func Specs(topics Topics, delays Delays, partitions, replication int) []kafka.To
 	week := strconv.FormatInt(sevenDays.Milliseconds(), 10)
 	// A delay topic takes a request and its delay headers, so it takes more than the requests do, as the dead letters.
 	roomy := []string{"cleanup.policy", "delete", "retention.ms", "-1", "retention.bytes", "-1",
-		"max.message.bytes", strconv.Itoa(2 * requestBytes)}
+		"max.message.bytes", strconv.Itoa(2 * RequestBytes)}
 	specs := []kafka.TopicSpec{
-		spec(topics.Requests, partitions, "cleanup.policy", "delete", "retention.ms", week, "max.message.bytes", strconv.Itoa(requestBytes)),
+		spec(topics.Requests, partitions, "cleanup.policy", "delete", "retention.ms", week, "max.message.bytes", strconv.Itoa(RequestBytes)),
 		spec(topics.Status, partitions, "cleanup.policy", "compact", "min.compaction.lag.ms", week),
 		spec(topics.Control, 1, "cleanup.policy", "compact", "min.compaction.lag.ms", week),
 		spec(topics.DeadLetters, 1, roomy...),

@@ -2,6 +2,7 @@ package statuslog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/refundworker/refundworker/internal/refund"
 )
 
 // Config of a Keeper; all but Metrics is required.
@@ -34,6 +37,7 @@ type Metrics struct {
 	Progress   func(read, of int64)             // records of the status topic
 	Rebuilt    func(Rebuilt)                    // one merchant is open again
 	Failed     func(merchant string, err error) // a rebuild ended without success; it begins again
+	Trouble    func(step string, err error)     // a look at the store failed, for its first merchant; the next one comes soon
 }
 
 // Rebuilt is one rebuild that succeeded.
@@ -148,6 +152,7 @@ func (k *Keeper) look(ctx context.Context) (lost []string) {
 		note = writeOffsets(spans)
 	}
 	var all errgroup.Group
+	var trouble sync.Once
 	all.SetLimit(looks)
 	for _, merchant := range k.merchants() {
 		all.Go(func() error {
@@ -156,6 +161,10 @@ func (k *Keeper) look(ctx context.Context) (lost []string) {
 				err = k.Index.Note(ctx, merchant, note)
 			} else {
 				_, err = k.Index.Epoch(ctx, merchant)
+			}
+			var closed *refund.Unavailable
+			if err != nil && !(errors.As(err, &closed) && closed.Closed) && k.Metrics.Trouble != nil {
+				trouble.Do(func() { k.Metrics.Trouble("look", err) })
 			}
 			if err != nil && LossOf(err).Kind != Nothing && k.take(merchant) {
 				k.mu.Lock()

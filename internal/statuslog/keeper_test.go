@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,6 +75,49 @@ func TestLockLost(t *testing.T) {
 			t.Errorf("%q", rec.Last.Status)
 		}
 	})
+}
+
+// A store that nobody uses is seen to be away too, once a look; a merchant that is closed is no such thing.
+func TestAStoreThatIsAwayIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, "S1", "S2", "S3")
+		store := &away{Index: h.store}
+		h.keeper.Index = store
+		told := 0
+		h.keeper.Metrics.Trouble = func(step string, err error) {
+			if step != "look" || err == nil {
+				t.Errorf("%s: %v", step, err)
+			}
+			told++
+		}
+		defer h.start(h.keeper)()
+		h.open(h.keeper, "S1")
+		h.store.Wipe()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if told != 0 {
+			t.Errorf("a rebuild is told as %d failures", told)
+		}
+		store.gone.Store(true)
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		if told != 6 {
+			t.Errorf("told %d times in six looks", told)
+		}
+	})
+}
+
+// away is a store that cannot be reached for looks.
+type away struct {
+	Index
+	gone atomic.Bool
+}
+
+func (a *away) Note(ctx context.Context, merchant, note string) error {
+	if a.gone.Load() {
+		return &refund.Unavailable{Why: "Redis cannot be reached"}
+	}
+	return a.Index.Note(ctx, merchant, note)
 }
 
 // A loss that another process has mended by the time that we have the lock is none.

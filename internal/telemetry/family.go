@@ -78,7 +78,7 @@ var (
 	holderLabel  = set("by", "operator", "itself")
 	partLabel    = set("part", "kafka", "redis")
 	clockLabel   = set("clock", ClockOfKafka, ClockOfRedis, ClockOfGateway)
-	stepLabel    = set("step", "start", "claim", "resend", "record", "published", "load", "publish", "follow-up", "holds",
+	stepLabel    = set("step", "start", "claim", "resend", "record", "published", "load", "look", "publish", "follow-up", "holds",
 		"join", "fetch", "commit", "write", "measure")
 	rebuildLabel = set("result", "rebuilt", "new", "failed")
 	reloadLabel  = set("result", "applied", "unchanged", "refused")

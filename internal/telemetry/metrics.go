@@ -159,7 +159,7 @@ func (m *Metrics) Trouble(step string, err error) {
 	case away != nil, of == "redis":
 		part = "redis"
 	case named:
-	case step == "claim", step == "resend", step == "record", step == "published", step == "load":
+	case step == "claim", step == "resend", step == "record", step == "published", step == "load", step == "look":
 		part = "redis"
 	}
 	m.add(partErrors, 1, part, step)

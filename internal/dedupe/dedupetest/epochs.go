@@ -8,12 +8,13 @@ import (
 	"github.com/refundworker/refundworker/internal/refund"
 )
 
-// unavailable wants *refund.Unavailable around an error of this type.
+// unavailable wants a *refund.Unavailable that says closed around an error of this
+// type.
 func unavailable[E error](b *bench, what string, err error) E {
 	b.Helper()
 	var u *refund.Unavailable
 	var cause E
-	if !errors.As(err, &u) || !errors.As(err, &cause) {
+	if !errors.As(err, &u) || !u.Closed || !errors.As(err, &cause) {
 		b.Fatalf("%s: %v (%T)", what, err, err)
 	}
 	return cause
@@ -22,7 +23,7 @@ func unavailable[E error](b *bench, what string, err error) E {
 func (b *bench) rebuilding(what string, err error) {
 	b.Helper()
 	var u *refund.Unavailable
-	if !errors.As(err, &u) || !errors.Is(err, dedupe.ErrRebuilding) {
+	if !errors.As(err, &u) || !u.Closed || !errors.Is(err, dedupe.ErrRebuilding) {
 		b.Fatalf("%s: %v", what, err)
 	}
 }

@@ -233,5 +233,5 @@ func (s *Store) Noted(_ context.Context, merchant string) (string, error) {
 }
 
 func rebuilding(merchant string) error {
-	return &refund.Unavailable{Why: "merchant " + merchant + " is being rebuilt", Err: dedupe.ErrRebuilding}
+	return &refund.Unavailable{Why: "merchant " + merchant + " is being rebuilt", Err: dedupe.ErrRebuilding, Closed: true}
 }

@@ -82,13 +82,13 @@ func (t *step) serving() error {
 	if held == nil {
 		return &refund.Unavailable{
 			Why: "Redis knows nothing of merchant " + t.merchant,
-			Err: &dedupe.EpochMissingError{Merchant: t.merchant},
+			Err: &dedupe.EpochMissingError{Merchant: t.merchant}, Closed: true,
 		}
 	}
 	if held.server != t.s.state.server {
 		return &refund.Unavailable{
 			Why: "Redis restarted or failed over",
-			Err: &dedupe.ServerChangedError{Merchant: t.merchant, Epoch: held.epoch},
+			Err: &dedupe.ServerChangedError{Merchant: t.merchant, Epoch: held.epoch}, Closed: true,
 		}
 	}
 	t.epoch, t.began = held.epoch, held.began
