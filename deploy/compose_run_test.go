@@ -68,7 +68,7 @@ func TestComposeAsProcesses(t *testing.T) {
 		c.drill()
 	}
 	c.refundctl("submit", "--wait", "--wait-for=60s", "--merchant=S0003469", "--refund-no=R3", "--order-no=O2", "--amount=1", "--order-amount=2", "--method=Alipay", "--wallet=ALIPAYHK")
-	audit := c.refundctl("audit", "--ledger", "http://gateway-sim:9480/ledger", "-o", "table")
+	audit := c.refundctl("audit", "--ledger", "http://gateway-sim:9481/ledger", "-o", "table")
 	if !strings.Contains(audit, "all promises kept") {
 		t.Errorf("audit: %s", audit)
 	}
@@ -106,13 +106,13 @@ func (c *composed) startParts() {
 	c.t.Cleanup(redis.Kill)
 	c.brokers, c.redis = kafka.Brokers, redis.Addr
 
-	ports, err := realparts.Ports(5)
+	ports, err := realparts.Ports(6)
 	c.must(err)
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
 	c.promHost = at(4)
 	c.here = strings.NewReplacer(
 		"kafka:29092", kafka.Brokers[0], "redis:6379", redis.Addr,
-		"gateway-sim:9480", at(0), "127.0.0.1:9480", at(0), ":9480", at(0),
+		"gateway-sim:9480", at(0), ":9480", at(0), "gateway-sim:9481", at(5), "127.0.0.1:9481", at(5), ":9481", at(5),
 		"bridge:8080", at(1), ":8080", at(1), "worker:9464", at(2), ":9464", at(2), "bridge:9465", at(3), ":9465", at(3),
 		"/usr/local/bin/", c.dir+"/bin/", "/etc/", c.dir+"/etc/", "/keys", c.dir+"/keys", "path=/prometheus", "path="+c.dir+"/prometheus",
 	)
@@ -124,6 +124,7 @@ func (c *composed) build() {
 	line := read(c.t, root, "Dockerfile")
 	line = line[strings.Index(line, "go build"):]
 	line, _, _ = strings.Cut(line, "\n")
+	line = strings.ReplaceAll(line, "${VERSION}", *c.project.Services["worker"].Build.Args["VERSION"])
 	command := exec.Command(strings.Fields(line)[0], strings.Fields(strings.ReplaceAll(line, "/out/", c.dir+"/bin/"))[1:]...)
 	command.Dir = root
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -147,7 +147,8 @@ func TestDockerfile(t *testing.T) {
 	for what, pattern := range map[string]string{
 		"a pinned compiler":           `(?m)^FROM golang:\d+\.\d+\.\d+-\w+ AS build$`,
 		"a distroless base":           `(?m)^ARG RUNTIME=gcr\.io/distroless/static-debian12:nonroot$`,
-		"no paths in binaries":        `go build -trimpath -ldflags=-buildid= `,
+		"no paths in binaries":        `go build -trimpath `,
+		"the version that runs":       `-ldflags=-X=\S+/telemetry\.version=\$\{VERSION\}`,
 		"no C":                        `CGO_ENABLED=0`,
 		"a user by number":            `(?m)^USER 65532:65532$`,
 		"the modules before the code": `(?s)COPY go\.mod go\.sum.*go mod download.*COPY \. \.`,

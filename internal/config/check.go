@@ -25,6 +25,8 @@ func (c *Config) check() {
 	if e := c.Tracing.Endpoint; e != "" && d.sound("tracing.endpoint") {
 		if _, _, err := net.SplitHostPort(e); err != nil && !webAddress(e, "http", "https") {
 			d.fail("tracing.endpoint", "must be host:port or an address such as http://127.0.0.1:4318")
+		} else if strings.Contains(e, "@") {
+			d.fail("tracing.endpoint", "must have no user: the collector's credentials are a header, in OTEL_EXPORTER_OTLP_HEADERS")
 		}
 	}
 	c.checkMerchants(d)

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"errors"
 	"runtime"
 	"runtime/debug"
@@ -221,21 +222,25 @@ func (m *Metrics) Reloaded(result string) { m.add(reloads, 1, result) }
 // Loaded is when the configuration in use was read.
 func (m *Metrics) Loaded(at time.Time) { m.set(lastReload, float64(at.Unix())) }
 
+// version is set by the linker where there is no repository to read it from, as in
+// the Dockerfile.
+var version string
+
 // buildVersion is the module's version, or the commit where it was built from a
 // working tree.
-func buildVersion() (version, goVersion string) {
-	version, goVersion = "unknown", runtime.Version()
+func buildVersion() (ours, goVersion string) {
+	ours, goVersion = cmp.Or(version, "unknown"), runtime.Version()
 	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return version, goVersion
+	if !ok || version != "" {
+		return ours, goVersion
 	}
 	if info.Main.Version != "" && info.Main.Version != "(devel)" {
 		return info.Main.Version, goVersion
 	}
 	for _, s := range info.Settings {
 		if s.Key == "vcs.revision" {
-			version = s.Value
+			ours = s.Value
 		}
 	}
-	return version, goVersion
+	return ours, goVersion
 }
