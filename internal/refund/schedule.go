@@ -21,6 +21,13 @@ func (s Schedule) After(n int) time.Duration {
 	return steps[min(1+(n-first-1)/each, len(steps)-1)]
 }
 
-// Retry is the wait before what was surely not sent is tried again, where the
-// gateway did not say.
-func (s Schedule) Retry() time.Duration { return s[0] }
+// Retry is the wait before what was surely not sent, after so many attempts, is
+// tried again, where the gateway did not say: the first delay five times, then as
+// an open refund is asked about. Each attempt is announced to everybody.
+func (s Schedule) Retry(attempts int) time.Duration {
+	const first = 5
+	if attempts <= first {
+		return s[0]
+	}
+	return s.After(attempts - first)
+}
