@@ -1,11 +1,9 @@
 package eftpay
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"unicode/utf8"
 )
@@ -15,30 +13,35 @@ import (
 // or false. Null is the empty string.
 type fields map[string]string
 
-// maxFields bounds an object; eftPay's longest has 17.
-const maxFields = 100
+const (
+	maxFields   = 100 // of an object
+	usualFields = 20  // a few more than eftPay's longest object has
+)
 
 // parseFlat reads exactly one flat JSON object in UTF-8. It refuses what could be
 // read in two ways: a key that is there twice, a nested value, anything after the
 // object, and fields that another split of the signed text would give as well
 // (ambiguous). No error repeats the body.
 func parseFlat(body []byte) (fields, error) {
-	if !utf8.Valid(body) {
+	switch {
+	case !utf8.Valid(body):
 		return nil, errors.New("not UTF-8")
+	case !json.Valid(body):
+		return nil, errors.New("broken JSON")
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+	w := walk{rest: string(body)}
+	if !w.take('{') {
 		return nil, errors.New("not a JSON object")
 	}
-	f := fields{}
-	for d.More() {
-		key, err := d.Token()
+	f := make(fields, usualFields)
+	for !w.take('}') {
+		w.take(',')
+		name, err := w.scalar()
 		if err != nil {
-			return nil, errors.New("broken JSON")
+			return nil, err
 		}
-		name, _ := key.(string)
-		value, err := scalar(d)
+		w.take(':')
+		value, err := w.scalar()
 		if err != nil {
 			return nil, err
 		}
@@ -52,31 +55,61 @@ func parseFlat(body []byte) (fields, error) {
 			return nil, fmt.Errorf("more than %d fields", maxFields)
 		}
 	}
-	if _, err := d.Token(); err != nil {
-		return nil, errors.New("broken JSON")
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something after the JSON object")
-	}
 	return f, nil
 }
 
-func scalar(d *json.Decoder) (string, error) {
-	token, err := d.Token()
-	if err != nil {
-		return "", errors.New("broken JSON")
+// walk goes through what is known to be one JSON value, so it looks for nothing
+// that JSON does not have there.
+type walk struct{ rest string }
+
+// take takes c where it comes next, behind spaces.
+func (w *walk) take(c byte) bool {
+	w.rest = strings.TrimLeft(w.rest, " \t\r\n")
+	if w.rest == "" || w.rest[0] != c {
+		return false
 	}
-	switch v := token.(type) {
-	case string:
-		return v, nil
-	case json.Number:
-		return v.String(), nil
-	case bool:
-		return fmt.Sprint(v), nil
-	case nil:
+	w.rest = w.rest[1:]
+	return true
+}
+
+// scalar takes the next key or value.
+func (w *walk) scalar() (string, error) {
+	switch {
+	case w.take('"'):
+		return w.text()
+	case w.take('{'), w.take('['):
+		return "", errors.New("a value is nested")
+	}
+	literal := w.cut(strings.IndexAny(w.rest, ",} \t\r\n"))
+	if literal == "null" {
 		return "", nil
 	}
-	return "", errors.New("a value is nested")
+	return literal, nil
+}
+
+// text takes a string behind its first quote.
+func (w *walk) text() (string, error) {
+	end := strings.IndexAny(w.rest, `"\`)
+	if w.rest[end] == '"' {
+		text := w.cut(end)
+		w.take('"')
+		return text, nil
+	}
+	for w.rest[end] != '"' {
+		if w.rest[end] == '\\' {
+			end++ // what is behind it ends no string
+		}
+		end++
+	}
+	var text string
+	err := json.Unmarshal([]byte(`"`+w.cut(end+1)), &text)
+	return text, err
+}
+
+func (w *walk) cut(n int) string {
+	head := w.rest[:n]
+	w.rest = w.rest[n:]
+	return head
 }
 
 // ambiguous: the signature is over k1=v1&k2=v2, unescaped, so a field that holds

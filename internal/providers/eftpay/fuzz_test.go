@@ -1,8 +1,11 @@
 package eftpay
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"maps"
 	"testing"
 	"unicode/utf8"
@@ -21,12 +24,47 @@ func seeds(f *testing.F) {
 	}
 }
 
-// Whatever comes in, the parser answers fields that write and read back the same,
-// and never two meanings of one signed text.
+// byTokens reads an object by the standard library's tokens, without the rules that
+// are ours alone. False where it is not one flat object.
+func byTokens(body []byte) (fields, bool) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return nil, false
+	}
+	f := fields{}
+	for d.More() {
+		key, _ := d.Token()
+		value, err := d.Token()
+		name, isString := key.(string)
+		if _, nested := value.(json.Delim); err != nil || nested || !isString {
+			return nil, false
+		}
+		if f[name] = fmt.Sprint(value); value == nil {
+			f[name] = ""
+		}
+	}
+	_, closed := d.Token()
+	_, behind := d.Token()
+	return f, closed == nil && behind == io.EOF
+}
+
+// Whatever comes in, the parser reads what the standard library reads, answers
+// fields that write and read back the same, and never two meanings of one signed
+// text.
 func FuzzParseFlat(f *testing.F) {
 	seeds(f)
+	for _, body := range []string{
+		" { \"a\" :\t1.50 ,\r\n\"b\\\"\": \"x\\\\\" } ", `{"a":"\\","b":"\"}"}`, `{"a":"\u20ac\ud83d\ude00\/"}`, `{"a":[]}`, `{"a":-0e-1,"b":false}`,
+		`{"a":1}}`, `{"a":1,}`, `{"a":tru}`, `{"a":"\x"}`, `[]`, `"a"`, `{`, ``, `{"a"}`, `{"a":1 "b":2}`,
+	} {
+		f.Add([]byte(body))
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		got, err := parseFlat(body)
+		if plain, ok := byTokens(body); err == nil && !(ok && maps.Equal(got, plain)) {
+			t.Fatalf("%q is read as %q, by tokens as %q, %v", body, got, plain, ok)
+		}
 		if err != nil {
 			if got != nil {
 				t.Fatal("fields and an error")

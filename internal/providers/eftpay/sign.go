@@ -7,8 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -36,17 +34,23 @@ func (k keyring) GoString() string { return "keyring" }
 // sign, sorted by its name's bytes, joined as name=value by "&", values raw.
 func (k *keyring) canonical(f fields) string {
 	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(f)) {
+	b.Grow(usualBytes)
+	for _, name := range sortedNames(f) {
 		if name == "sign" || f[name] == "" && !k.keepEmpty {
 			continue
 		}
 		if b.Len() > 0 {
 			b.WriteByte('&')
 		}
-		b.WriteString(name + "=" + f[name])
+		b.WriteString(name)
+		b.WriteByte('=')
+		b.WriteString(f[name])
 	}
 	return b.String()
 }
+
+// usualBytes are enough for most of what is signed.
+const usualBytes = 512
 
 // signature is lowercase hex of SHA-256 over the secret and the canonical text
 // (no HMAC: four integrators agree, see the package's sources).
@@ -64,13 +68,33 @@ func (k *keyring) sign(f fields, now time.Time) ([]byte, error) {
 		return nil, errors.New("a field is not UTF-8, so JSON cannot hold what would be signed")
 	}
 	f["sign"] = signature(k.secret, canonical)
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(f); err != nil {
-		return nil, err
+	return written(f), nil
+}
+
+// written are the fields as a JSON object, sorted by name as encoding/json does.
+func written(f fields) []byte {
+	b := append(make([]byte, 0, usualBytes), '{')
+	for i, name := range sortedNames(f) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(b, name)
+		b = append(b, ':')
+		b = appendString(b, f[name])
 	}
-	return bytes.TrimSpace(b.Bytes()), nil
+	return append(b, '}')
+}
+
+// appendString writes one JSON string, without HTML's escapes.
+func appendString(b []byte, s string) []byte {
+	if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) < 0 {
+		return append(append(append(b, '"'), s...), '"')
+	}
+	var quoted bytes.Buffer
+	e := json.NewEncoder(&quoted)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(s) // a string cannot fail, nor can a Buffer
+	return append(b, bytes.TrimSpace(quoted.Bytes())...)
 }
 
 // verdict of a signature.

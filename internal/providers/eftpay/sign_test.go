@@ -1,6 +1,7 @@
 package eftpay
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding"
 	"encoding/hex"
@@ -75,6 +76,22 @@ func object() *rapid.Generator[fields] {
 	name := rapid.StringMatching(`[a-zA-Z_]{1,12}`).Filter(func(s string) bool { return s != "sign" })
 	value := rapid.String().Filter(func(s string) bool { return !ambiguous("x", s) && utf8.ValidString(s) })
 	return rapid.Custom(func(t *rapid.T) fields { return rapid.MapOfN(name, value, 1, 12).Draw(t, "fields") })
+}
+
+// A body is what the standard library would write, byte for byte.
+func TestABodyIsWrittenAsEncodingJSONDoes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := object().Draw(t, "fields")
+		var want bytes.Buffer
+		e := json.NewEncoder(&want)
+		e.SetEscapeHTML(false)
+		if err := e.Encode(f); err != nil {
+			t.Fatal(err)
+		}
+		if got := written(f); string(got)+"\n" != want.String() {
+			t.Fatalf("%s, want %s", got, &want)
+		}
+	})
 }
 
 // Any field changed, added or dropped breaks the signature, unless the signed text
