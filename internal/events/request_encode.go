@@ -13,7 +13,7 @@ const contentTypeJSON = "application/json"
 // request; where parts are missing (known from a callback alone), DecodeFollowUp
 // does. The same refund always gives the same id.
 func EncodeRequest(req refund.Request) (value []byte, headers []Header) {
-	w := newWriter()
+	w := newWriter(640)
 	w.text("refund_no", req.RefundNo)
 	w.text("merchant", req.Merchant)
 	w.textIf("order_no", req.OrderNo)

@@ -7,6 +7,14 @@ import (
 	"github.com/refundworker/refundworker/internal/refund"
 )
 
+// The values that are the same in each event. Nobody writes into a header's value.
+var (
+	valueJSON        = []byte(contentTypeJSON)
+	valueSpecVersion = []byte("1.0")
+	valueStatus      = []byte(TypeStatus)
+	valueVersion     = strconv.AppendInt(nil, Version, 10)
+)
+
 // EncodeStatus renders a record's newest event (DESIGN.md, section 4), for the
 // status topic: key merchant/refund_no, a CloudEvent in binary mode, and the
 // headers from which RestoreRecord builds the record again.
@@ -15,26 +23,25 @@ import (
 // same id always has the same content.
 func EncodeStatus(rec refund.Record) (key, value []byte, headers []Header) {
 	name := rec.Key().String()
-	id := name + "/" + strconv.FormatInt(rec.Last.Sequence, 10)
-	headers = []Header{
-		{HeaderContentType, []byte(contentTypeJSON)},
-		{HeaderSpecVersion, []byte("1.0")},
-		{HeaderType, []byte(TypeStatus)},
-		{HeaderID, []byte(id)},
-		{HeaderSource, []byte("/refundworker/" + rec.Provider + "/" + rec.Request.Merchant)},
-		{HeaderSubject, []byte(rec.Request.RefundNo)},
-		{HeaderTime, []byte(rec.Last.RecordedAt.UTC().Format(eventTime))},
-		{HeaderVersion, strconv.AppendInt(nil, Version, 10)},
-		{HeaderEpoch, strconv.AppendInt(nil, rec.Last.Epoch, 10)},
-		{HeaderContent, []byte(rec.Request.Content())},
-		{HeaderRequest, hidden(rec)},
-	}
+	headers = append(make([]Header, 0, 13),
+		Header{HeaderContentType, valueJSON},
+		Header{HeaderSpecVersion, valueSpecVersion},
+		Header{HeaderType, valueStatus},
+		Header{HeaderID, strconv.AppendInt([]byte(name+"/"), rec.Last.Sequence, 10)},
+		Header{HeaderSource, []byte("/refundworker/" + rec.Provider + "/" + rec.Request.Merchant)},
+		Header{HeaderSubject, []byte(rec.Request.RefundNo)},
+		Header{HeaderTime, rec.Last.RecordedAt.UTC().AppendFormat(nil, eventTime)},
+		Header{HeaderVersion, valueVersion},
+		Header{HeaderEpoch, strconv.AppendInt(nil, rec.Last.Epoch, 10)},
+		Header{HeaderContent, []byte(rec.Request.Content())},
+		Header{HeaderRequest, hidden(rec)},
+	)
 	return []byte(name), statusValue(rec), appendTrace(headers, rec.Request.Trace)
 }
 
 func statusValue(rec refund.Record) []byte {
 	req, ev := rec.Request, rec.Last
-	w := newWriter()
+	w := newWriter(640)
 	w.text("refund_no", req.RefundNo)
 	w.text("merchant", req.Merchant)
 	w.text("provider", rec.Provider)
@@ -55,7 +62,7 @@ func statusValue(rec refund.Record) []byte {
 	w.textIf("provider_refund_id", told(ev.ProviderRefundID))
 	w.textIf("transaction_id", transactionShown(rec))
 	if ev.Code != "" || ev.Message != "" {
-		e := newWriter()
+		e := newWriter(128)
 		e.textIf("code", told(ev.Code))
 		e.textIf("message", told(ev.Message))
 		w.key("error")
@@ -88,7 +95,7 @@ func transactionShown(rec refund.Record) string {
 // does not show: the header refund-request, one JSON object.
 func hidden(rec refund.Record) []byte {
 	req := rec.Request
-	w := newWriter()
+	w := newWriter(224)
 	w.textIf("order", rec.Order)
 	w.textIf("method", req.Method)
 	w.textIf("wallet", req.Wallet)

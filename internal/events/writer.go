@@ -10,7 +10,8 @@ import (
 // writer builds one JSON object, its members in the order of the calls.
 type writer struct{ b []byte }
 
-func newWriter() *writer { return &writer{b: append(make([]byte, 0, 640), '{')} }
+// newWriter has room for about so many bytes.
+func newWriter(size int) *writer { return &writer{b: append(make([]byte, 0, size), '{')} }
 
 // end closes the object and answers its bytes.
 func (w *writer) end() []byte { return append(w.b, '}') }
@@ -49,7 +50,10 @@ func (w *writer) int(name string, value int64) {
 // eventTime is RFC 3339 in UTC with milliseconds.
 const eventTime = "2006-01-02T15:04:05.000Z07:00"
 
-func (w *writer) time(name string, t time.Time) { w.text(name, t.UTC().Format(eventTime)) }
+func (w *writer) time(name string, t time.Time) {
+	w.key(name)
+	w.b = append(t.UTC().AppendFormat(append(w.b, '"'), eventTime), '"')
+}
 
 const hexDigits = "0123456789abcdef"
 
