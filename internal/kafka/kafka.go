@@ -26,11 +26,8 @@ import (
 	"github.com/segmentio/kafka-go/sasl/scram"
 )
 
-// Header is one header of a record. Keys may repeat; order is kept.
-type Header struct {
-	Key   string
-	Value []byte
-}
+// Header is one header of a record: Key and Value. Keys may repeat; order is kept.
+type Header = kafkago.Header
 
 // Record is one record of a topic. Of a record to be written Partition and Offset are ignored.
 type Record struct {

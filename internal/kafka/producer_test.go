@@ -21,7 +21,7 @@ func TestWriteKeepsEverythingOfARecord(t *testing.T) {
 	topic := c.topic("roundtrip", 1)
 	at := time.UnixMilli(1_700_000_000_123)
 	want := []Record{
-		{Topic: topic, Key: []byte("k"), Value: []byte("v"), Time: at, Headers: []Header{{"a", []byte("1")}, {"a", nil}, {"", []byte{}}}},
+		{Topic: topic, Key: []byte("k"), Value: []byte("v"), Time: at, Headers: []Header{{Key: "a", Value: []byte("1")}, {Key: "a"}, {Value: []byte{}}}},
 		{Topic: topic, Key: nil, Value: []byte{}, Time: at.Add(time.Hour)},
 		{Topic: topic, Key: []byte{}, Value: nil, Time: at.Add(-time.Hour)},
 	}

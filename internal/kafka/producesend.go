@@ -214,14 +214,7 @@ func encode(records []*pending) []kafkago.Record {
 	out := make([]kafkago.Record, len(records))
 	for i, o := range records {
 		r := o.record
-		out[i] = kafkago.Record{Time: r.Time, Key: protocol.NewBytes(r.Key), Value: protocol.NewBytes(r.Value)}
-		if len(r.Headers) > 0 {
-			headers := make([]kafkago.Header, len(r.Headers))
-			for j, h := range r.Headers {
-				headers[j] = kafkago.Header{Key: h.Key, Value: h.Value}
-			}
-			out[i].Headers = headers
-		}
+		out[i] = kafkago.Record{Time: r.Time, Key: protocol.NewBytes(r.Key), Value: protocol.NewBytes(r.Value), Headers: r.Headers}
 	}
 	return out
 }

@@ -43,6 +43,9 @@ func (c *Client) Post(ctx context.Context, path string, body []byte) (Answer, er
 	return answer, nil
 }
 
+// headers of every request. A RoundTripper may not write into them, so all share them.
+var headers = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}, "User-Agent": {"refundworker"}}
+
 func (c *Client) once(ctx context.Context, path string, body []byte) (Answer, *Error) {
 	ex := &exchange{}
 	req, err := http.NewRequestWithContext(ex.trace(ctx), http.MethodPost, c.base+path, nil)
@@ -52,9 +55,7 @@ func (c *Client) once(ctx context.Context, path string, body []byte) (Answer, *E
 	// Neither GetBody nor Idempotency-Key: with either net/http would send the
 	// body again on another connection.
 	req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "refundworker")
+	req.Header = headers
 
 	// RoundTrip, not Do: a redirect is an answer like any other.
 	resp, err := c.wire.RoundTrip(req)
