@@ -21,6 +21,7 @@ type lanes struct {
 	turns   []*share          // those of them that have a task to run; each once, the next one first
 	running int
 	aside   int            // of those that run: out of turn
+	at      *run           // whose goroutine goes on with the next step that begins; nil: none
 	owners  map[any]*owner // of tasks that run, or that were dropped and still run
 }
 
@@ -50,6 +51,13 @@ type task struct {
 	// 0 in its turn; else see turnAway.
 	step func(crowded time.Duration) (finished bool, rest time.Duration)
 	of   *delivering // what it is about, for the watchdog
+}
+
+// run is one step of a lane's head.
+type run struct {
+	lane    *lane
+	head    *task
+	crowded time.Duration
 }
 
 type owner struct {
@@ -129,19 +137,30 @@ func (l *lanes) begin(one *lane, crowded time.Duration) {
 	}
 	l.owners[head.owner].running++
 	l.count(+1)
-	go func() {
-		finished, rest := head.step(crowded)
-		l.ended(one, head, crowded > 0, finished, rest)
-	}()
+	if l.at != nil && l.at.lane == nil {
+		*l.at = run{one, head, crowded}
+		return
+	}
+	go l.run(run{one, head, crowded})
 }
 
-// ended decides what the lane does after a step of its head.
-func (l *lanes) ended(one *lane, head *task, aside, finished bool, rest time.Duration) {
+// run runs a step, and then what its end made room for: with a backlog a goroutine, whose stack has grown to what a work
+// needs, goes from step to step.
+func (l *lanes) run(now run) {
+	for now.lane != nil {
+		finished, rest := now.head.step(now.crowded)
+		now = l.ended(now, finished, rest)
+	}
+}
+
+// ended decides what the lane does after a step of its head, and answers the step to go on with, if there is one.
+func (l *lanes) ended(was run, finished bool, rest time.Duration) (next run) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	one, head := was.lane, was.head
 	one.busy = false
 	l.count(-1)
-	if aside {
+	if was.crowded > 0 {
 		l.aside--
 	} else {
 		one.share.ended(one, head, finished)
@@ -168,7 +187,10 @@ func (l *lanes) ended(one *lane, head *task, aside, finished bool, rest time.Dur
 	default:
 		l.rest(one, rest)
 	}
+	l.at = &next
 	l.start()
+	l.at = nil
+	return next
 }
 
 func (l *lanes) forget(one *lane) {
