@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	requestFetch = 128 << 10 // bytes of one fetch, packed
-	delayFetch   = 64 << 10  // held until due
+	requestFetch = 32 << 10 // bytes of one fetch, packed
+	delayFetch   = 64 << 10 // held until due
 	troublePause = time.Second
 	rangePause   = 30 * time.Second
 	roomLook     = 50 * time.Millisecond

@@ -3,7 +3,6 @@ package dedupe
 import (
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 
 	"github.com/refundworker/refundworker/internal/refund"
 )
@@ -139,7 +138,8 @@ func unpackTrace(id string) string {
 	if len(id) != traceBytes {
 		return ""
 	}
-	return fmt.Sprintf("00-%x-%x-%x", id[:16], id[16:24], id[24:])
+	all := hex.EncodeToString([]byte(id))
+	return "00-" + all[:32] + "-" + all[32:48] + "-" + all[48:]
 }
 
 // The packed outcome is empty, or five texts.
