@@ -138,8 +138,8 @@ func unpackTrace(id string) string {
 	if len(id) != traceBytes {
 		return ""
 	}
-	all := hex.EncodeToString([]byte(id))
-	return "00-" + all[:32] + "-" + all[32:48] + "-" + all[48:]
+	digits := hex.EncodeToString([]byte(id))
+	return "00-" + digits[:32] + "-" + digits[32:48] + "-" + digits[48:]
 }
 
 // The packed outcome is empty, or five texts.
