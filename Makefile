@@ -8,7 +8,7 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 # The race detector needs a C compiler; without one the tests say so and run without it.
 RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-.PHONY: build test test-real test-deploy chaos soak lint bench bench-micro vuln tidy
+.PHONY: build test test-real test-deploy chaos soak lint bench bench-micro bench-regress vuln tidy
 
 build: ## the commands into bin/, without the paths of this machine in them
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
@@ -68,8 +68,14 @@ bench: ## the comparison table: the worker beside the floor and its peers, on a 
 vuln: ## known vulnerabilities in what the commands call; asks vuln.go.dev, which must be reachable
 	$(GO) run $(GOVULNCHECK) ./...
 
-bench-micro: ## micro-benchmarks: decode, sign, verify, claim, record, lanes
-	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
+# The micro-benchmarks that need no part but Go.
+MICRO = ./internal/events ./internal/providers/eftpay ./internal/dedupe ./internal/consumer ./internal/telemetry
+
+bench-micro: ## micro-benchmarks for benchstat: decode, sign, verify, claim, record, watermark, lanes
+	$(GO) test -run '^$$' -bench '^Benchmark(Decode.*|Encode.*|Restore.*|Sign|Verify|Lanes|Watermark|Mask.*)?$$' -benchmem -count $(or $(COUNT),6) $(MICRO)
+
+bench-regress: ## the micro-benchmarks beside those of BASE (HEAD): exit 1 where allocations or paired CPU grew
+	cd bench && $(GO) run ./regress -base $(or $(BASE),HEAD)
 
 tidy: ## format, and put go.mod in order, deploy's too
 	gofmt -w .
