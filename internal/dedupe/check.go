@@ -14,8 +14,8 @@ import (
 
 // Check looks at every server once before the first step, and says in words what
 // must be changed there: a maxmemory-policy other than noeviction (a record that
-// is evicted is money paid twice), a version without what the scripts need, a
-// server that hides its identity, and, where there are replicas, a primary that
+// is evicted is money paid twice), a version or a build without what the scripts
+// need, a server that hides its identity, and, where there are replicas, a primary that
 // would accept writes for longer than Options.FailoverGrace after it was cut off. An
 // embedded Redis for tests tells none of that and is let through.
 func (s *Store) Check(ctx context.Context) error { return s.eachServer(ctx, s.checkServer) }
@@ -135,6 +135,9 @@ func (f facts) fit() error {
 	}
 	if major, _, _ := strings.Cut(f["redis_version"], "."); len(major) == 1 && major < "6" {
 		found = append(found, fmt.Errorf("%s: version %s; 6.0 or later is needed", f.addr(), f["redis_version"]))
+	}
+	if f["arch_bits"] == "32" {
+		found = append(found, fmt.Errorf("%s is a build for 32 bits, whose scripts cannot write a time in milliseconds: 64 are needed", f.addr()))
 	}
 	if f["master_replid"] == "" {
 		found = append(found, fmt.Errorf("%s: INFO replication has no master_replid: a failover could not be noticed", f.addr()))

@@ -9,7 +9,7 @@ import (
 	"github.com/refundworker/refundworker/internal/refund"
 )
 
-// The stored form of a record, as lua/lib.lua reads it: a header of fields that
+// The stored form of a record, as lua/form.lua reads it: a header of fields that
 // end in a bar, then the order's name, the packed request and the packed outcome
 // of the newest event. The scripts read the header alone. Instants are
 // milliseconds, all but RecordedAt by their distance from it, and empty for none;

@@ -5,7 +5,9 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -38,23 +40,38 @@ func load(clock string) scripts {
 			}
 			text += string(source) + "\n"
 		}
-		return redis.NewScript(text)
+		return redis.NewScript(inPlace(text))
 	}
 	return scripts{
-		claim:     compose("order", "rate", "claim"),
-		resend:    compose("order", "rate", "resend"),
-		record:    compose("order", "record"),
+		claim:     compose("form", "order", "rate", "claim"),
+		resend:    compose("form", "order", "rate", "resend"),
+		record:    compose("form", "order", "record"),
 		load:      compose("load"),
 		published: compose("published"),
 		epoch:     compose("epoch"),
 		begin:     compose("begin"),
 		lock:      compose("lock"),
 		unlock:    compose("unlock"),
-		restore:   compose("order", "restore"),
+		restore:   compose("form", "order", "restore"),
 		note:      compose("note"),
 		notes:     compose("notes"),
 		identity:  compose("identity"),
 	}
+}
+
+var constants = regexp.MustCompile(`(?m)^local ([A-Z_]+(?:, [A-Z_]+)*) = (\d+(?:, \d+)*)$`)
+
+// inPlace puts the numbers that a script declares as constants where they are used. Lua 5.1 has none: a local that a
+// function uses is bound to it anew at each run, a sixteenth of what a claim costs.
+func inPlace(text string) string {
+	for _, found := range constants.FindAllStringSubmatch(text, -1) {
+		text = strings.Replace(text, found[0], "", 1)
+		numbers := strings.Split(found[2], ", ")
+		for i, name := range strings.Split(found[1], ", ") {
+			text = regexp.MustCompile(`\b`+name+`\b`).ReplaceAllString(text, numbers[i])
+		}
+	}
+	return text
 }
 
 // reply is what every script answers.

@@ -7,7 +7,7 @@ import (
 )
 
 // parts of scripts, which no caller names alone.
-var parts = map[string]bool{"clock.lua": true, "lib.lua": true, "order.lua": true, "rate.lua": true}
+var parts = map[string]bool{"clock.lua": true, "lib.lua": true, "form.lua": true, "order.lua": true, "rate.lua": true}
 
 func eachScript(t *testing.T, look func(name, source string)) {
 	t.Helper()
@@ -48,4 +48,25 @@ func TestNoStateMachineInScripts(t *testing.T) {
 			t.Errorf("%s sets statuses: %q", name, found)
 		}
 	})
+}
+
+// TestInPlace: of what is declared as a constant only its number is left, in the same line, and nothing else is touched.
+func TestInPlace(t *testing.T) {
+	text := inPlace("local ORDER, ORDER_LEN = 1, 23\nlocal MINUTE = 60\nlocal RATE = '^(%d+)'\nlocal a, b = 1, 2\n" +
+		"r[ORDER_LEN], r[ORDER] = MINUTE, REORDER.ORDERS\n")
+	if want := "\n\nlocal RATE = '^(%d+)'\nlocal a, b = 1, 2\nr[23], r[1] = 60, REORDER.ORDERS\n"; text != want {
+		t.Errorf("%q, want %q", text, want)
+	}
+}
+
+// TestABuildFor32BitsIsRefused: there '%d' of a script holds 31 bits, so a time would be stored as another one.
+func TestABuildFor32BitsIsRefused(t *testing.T) {
+	server := facts{"addr": "a:1", "maxmemory_policy": "noeviction", "redis_version": "6.0.0", "master_replid": "x", "role": "master", "arch_bits": "64"}
+	if err := server.fit(); err != nil {
+		t.Error(err)
+	}
+	server["arch_bits"] = "32"
+	if err := server.fit(); err == nil || !strings.Contains(err.Error(), "32 bits") {
+		t.Errorf("%v", err)
+	}
 }

@@ -53,9 +53,9 @@ local function query()
   set(r, 'q', true)
   -- An attempt of an earlier epoch has ended by the clock of a server that is no more: for this one's it ends with the
   -- epoch's beginning, which the quiet time puts after every lease.
-  if r[CALL_END] ~= '0' and tonumber(r[CALL_END]) < epoch_began then r[CALL_END] = num(epoch_began) end
+  if r.call_end ~= 0 and r.call_end < epoch_began then r.call_end = epoch_began end
   r[TOKEN] = token
-  r[LEASE_END] = num(now_ms + lease)
+  r.lease_end = now_ms + lease
   r[VERSION] = num(r[VERSION] + 1)
   keep(r)
   return answer('indoubt')
@@ -87,7 +87,7 @@ if r then
     end
   end
 
-  if tonumber(r[LEASE_END]) > now_ms then
+  if r.lease_end > now_ms then
     if take() then keep(r) end
     return answer('running')
   end
@@ -138,9 +138,9 @@ if r then
   if r.order ~= order then r.order, r.request = order, request end
   take()
 else
-  r = {}
-  for i = 1, HEADER do r[i] = '0' end -- what is not told below
-  r[FORMAT], r[PLACE], r[CONTENT], r[FIRST_SEEN] = '1', '', content, ARGV[16]
+  -- What is not told below is '0'.
+  r = record_of('1', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0')
+  r[PLACE], r[CONTENT], r.first_seen = '', content, tonumber(ARGV[16])
   r.order, r.request = order, request
 end
 r.outcome = ''
@@ -154,9 +154,9 @@ r[EVENT_ATTEMPT] = r[ATTEMPT]
 r[STATUS], r[SOURCE], r[HOLDING], r[EPOCH] = 'P', 'w', 'R', ARGV[1]
 r[FLAGS] = 'm'
 r[TOKEN] = token
-r[LEASE_END] = num(now_ms + lease)
-r[CALL_END] = r[LEASE_END]
-r[RECORDED], r[OCCURRED] = num(now_ms), num(now_ms)
+r.lease_end = now_ms + lease
+r.call_end = r.lease_end
+r[RECORDED], r.occurred = num(now_ms), now_ms
 keep(r)
-if g then redis.call('ZREM', KEYS[5], member) end
+if g and g.placed then redis.call('ZREM', KEYS[5], member) end
 return answer('yours')

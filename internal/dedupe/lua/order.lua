@@ -20,7 +20,7 @@ local function load_order(key)
 end
 
 local function store_order(key, o, retention)
-  local value = string.format('%.0f|%s|%.0f|%.0f|%.0f|%.0f', o.total, o.currency, o.reserved, o.succeeded, o.count, o.last)
+  local value = string.format('%d|%s|%d|%d|%d|%d', o.total, o.currency, o.reserved, o.succeeded, o.count, o.last)
   if o.reserved > 0 then
     redis.call('SET', key, value)
   else

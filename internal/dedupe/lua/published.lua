@@ -9,10 +9,14 @@ local refused = refusal()
 if refused then return refused end
 
 local value = redis.call('GET', KEYS[2])
-local r = unpack_record(value)
-if r and tonumber(ARGV[2]) > tonumber(r[PUBLISHED]) then
-  r[PUBLISHED] = ARGV[2]
-  value = pack_record(r)
+if not value then return {'ok', now, ''} end
+
+-- Of the stored form (form.lua) the 14 fields before that of the published sequence, it, and where the rest begins.
+local before, published, rest =
+  string.match(value, '^(1|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|)(%d+)()')
+if not before then error(unreadable(value)) end
+if tonumber(ARGV[2]) > tonumber(published) then
+  value = before .. ARGV[2] .. string.sub(value, rest)
   redis.call('SET', KEYS[2], value, 'KEEPTTL')
 end
-return {'ok', now, value or ''}
+return {'ok', now, value}

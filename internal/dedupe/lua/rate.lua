@@ -13,7 +13,7 @@ local MINUTE = 60000000
 local RATE = '^(%d+)|(%d+)|(%d+)|(%d+)$'
 
 local function load_rate(key, per_second)
-  local g = {tat = 0, tail = 0, asks = 0, interval = math.max(1, math.floor(1000000 / per_second))}
+  local g = {tat = 0, tail = 0, asks = 0, interval = math.max(1, math.floor(1000000 / per_second)), free_at = 0, placed = false}
   local value = redis.call('GET', key)
   if value then
     local tat, tail, asks = string.match(value, RATE)
@@ -24,7 +24,7 @@ local function load_rate(key, per_second)
 end
 
 local function store_rate(key, g)
-  local value = num(g.tat) .. '|' .. num(g.tail) .. '|' .. num(g.asks) .. '|' .. num(g.interval)
+  local value = string.format('%d|%d|%d|%d', g.tat, g.tail, g.asks, g.interval)
   local used = math.max(g.tat, g.tail, g.asks) - now
   redis.call('SET', key, value, 'PX', num(math.max(0, math.ceil(used / 1000)) + 1000))
 end
@@ -43,11 +43,12 @@ local function count_unasked(key)
 end
 
 -- How long a call must wait, in microseconds; nil: it may go now (and count_call then counts it). One that must wait
--- has a place afterwards. With a place whose time has come it waits behind those before it that have come as well.
+-- has a place afterwards; g.placed: it had one before. With a place whose time has come it waits behind those before it
+-- that have come as well.
 local function wait_for_call(rate_key, queue_key, g, member)
   local place = redis.call('ZSCORE', queue_key, member)
   if place then
-    place = tonumber(place)
+    place, g.placed = tonumber(place), true
     if place > now then return place - now end
     if g.free_at <= now then return nil end
     return g.free_at - now + redis.call('ZRANK', queue_key, member) * g.interval

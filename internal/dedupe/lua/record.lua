@@ -20,17 +20,17 @@ if version ~= expected and version ~= expected + 1 then return {'old', now, valu
 new[VERSION] = num(expected + 1)
 local event = not old or old[SEQUENCE] ~= new[SEQUENCE]
 if old then
-  for _, i in ipairs({TOKEN, LEASE_END, CALL_END, FOLLOW_UP, PLACE, PUBLISHED}) do new[i] = old[i] end
+  new[TOKEN], new.lease_end, new.call_end = old[TOKEN], old.lease_end, old.call_end
+  new[FOLLOW_UP], new[PLACE], new[PUBLISHED] = old[FOLLOW_UP], old[PLACE], old[PUBLISHED]
   set(new, 'q', has(old, 'q'))
   if has(old, 'm') or not has(new, 'm') then new[CONTENT] = old[CONTENT] end
   if ARGV[4] ~= '' and ARGV[4] == old[TOKEN] then
-    local function ended(i) new[i] = num(math.min(tonumber(old[i]), now_ms)) end
-    ended(LEASE_END)
-    if not has(old, 'q') then ended(CALL_END) end
+    new.lease_end = math.min(old.lease_end, now_ms)
+    if not has(old, 'q') then new.call_end = math.min(old.call_end, now_ms) end
   end
 end
 if final(new) and not has(new, 'd') then
-  new[TOKEN], new[LEASE_END], new[PLACE] = '', '0', ''
+  new[TOKEN], new.lease_end, new[PLACE] = '', 0, ''
   set(new, 'q', false)
 end
 
@@ -45,10 +45,11 @@ end
 if old and not event then
   set(new, 'f', has(old, 'f'))
   new[EPOCH] = old[EPOCH]
-  for _, i in ipairs({STATUS, EVENT_ATTEMPT, SOURCE, RECORDED, OCCURRED}) do
+  for _, i in ipairs({STATUS, EVENT_ATTEMPT, SOURCE, RECORDED}) do
     if new[i] ~= old[i] then return {'bad', now, value} end
   end
-  if new.outcome ~= old.outcome or has(new, 'c') ~= has(old, 'c') or has(new, 'm') ~= has(old, 'm') then
+  if new.occurred ~= old.occurred or new.outcome ~= old.outcome
+    or has(new, 'c') ~= has(old, 'c') or has(new, 'm') ~= has(old, 'm') then
     return {'bad', now, value}
   end
 elseif old and tonumber(new[SEQUENCE]) < tonumber(old[SEQUENCE]) then

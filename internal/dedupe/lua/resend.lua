@@ -17,7 +17,7 @@ local r = unpack_record(value)
 if not r or r[TOKEN] ~= token or not has(r, 'm') then return {'notyours', now, value or ''} end
 if tonumber(r[VERSION]) == version + 1 and open(r) and not has(r, 'q') then return {'yours', now, value} end
 
-if tonumber(r[VERSION]) ~= version or not has(r, 'q') or tonumber(r[LEASE_END]) <= now_ms or not open(r) then
+if tonumber(r[VERSION]) ~= version or not has(r, 'q') or r.lease_end <= now_ms or not open(r) then
   return {'notyours', now, value}
 end
 
@@ -33,8 +33,8 @@ store_order(KEYS[3], o, ARGV[6])
 r[VERSION] = num(version + 1)
 r[ATTEMPT] = num(r[ATTEMPT] + 1)
 r[HOLDING] = 'R'
-r[LEASE_END] = num(now_ms + lease)
-r[CALL_END] = r[LEASE_END]
+r.lease_end = now_ms + lease
+r.call_end = r.lease_end
 set(r, 'a', false)
 set(r, 'd', false)
 set(r, 'q', false)

@@ -25,7 +25,7 @@ local function onto(old, new)
     r = unpack_record(pack_record(old))
   else
     new[ATTEMPT] = num(math.max(tonumber(old[ATTEMPT]), tonumber(new[ATTEMPT])))
-    new[CALL_END], new[FOLLOW_UP], new[PLACE], new[FIRST_SEEN] = old[CALL_END], old[FOLLOW_UP], old[PLACE], old[FIRST_SEEN]
+    new.call_end, new[FOLLOW_UP], new[PLACE], new.first_seen = old.call_end, old[FOLLOW_UP], old[PLACE], old.first_seen
   end
   r[PUBLISHED] = num(math.max(tonumber(old[PUBLISHED]), tonumber(new[SEQUENCE])))
   r[VERSION] = num(old[VERSION] + 1)
@@ -43,9 +43,9 @@ local function void(r)
     if r[STATUS] == 'W' then set(r, 'd', called) end
     set(r, 'u', called)
     r[HOLDING] = called and 'R' or '-'
-    if called then r[CALL_END] = num(now_ms) end
+    if called then r.call_end = now_ms end
   end
-  r[TOKEN], r[LEASE_END] = '', '0'
+  r[TOKEN], r.lease_end = '', 0
   set(r, 'q', false)
   set(r, 'a', false)
 end
