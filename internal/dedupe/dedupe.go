@@ -52,7 +52,7 @@ type Store struct {
 
 // New builds a Store on a client of Dial; it does not connect yet.
 func New(client redis.UniversalClient, o Options) *Store {
-	return &Store{client: client, prefix: o.Prefix, retention: millis(o.Retention), grace: o.FailoverGrace, scripts: load(clockOfServer)}
+	return &Store{client: client, prefix: o.Prefix, retention: millis(o.Retention), grace: o.FailoverGrace, scripts: scriptsOfServer()}
 }
 
 // keys of one merchant; all lie in the slot of its hash tag.

@@ -1,14 +1,18 @@
 package dedupe
 
+import "sync"
+
 // clockOfTest stands still until a test sets it: scripts read it beside the
 // merchant's sentinel.
 const clockOfTest = `
 local function clock() return tonumber(redis.call('GET', KEYS[1] .. ':clock')) end
 `
 
+var scriptsOfTest = sync.OnceValue(func() scripts { return load(clockOfTest) })
+
 // UseTestClock makes every script read the time from the key that ClockKey names
 // (microseconds), instead of the server's.
-func (s *Store) UseTestClock() { s.scripts = load(clockOfTest) }
+func (s *Store) UseTestClock() { s.scripts = scriptsOfTest() }
 
 // ClockKey is where a merchant's test clock is.
 func (s *Store) ClockKey(merchant string) string { return s.SentinelKey(merchant) + ":clock" }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -29,6 +30,9 @@ type scripts struct {
 	claim, resend, record, load, published                     *redis.Script
 	epoch, begin, lock, unlock, restore, note, notes, identity *redis.Script
 }
+
+// scriptsOfServer are those that go by the server's clock.
+var scriptsOfServer = sync.OnceValue(func() scripts { return load(clockOfServer) })
 
 func load(clock string) scripts {
 	compose := func(names ...string) *redis.Script {
@@ -59,19 +63,29 @@ func load(clock string) scripts {
 	}
 }
 
-var constants = regexp.MustCompile(`(?m)^local ([A-Z_]+(?:, [A-Z_]+)*) = (\d+(?:, \d+)*)$`)
+var (
+	constants = regexp.MustCompile(`(?m)^local [A-Z_, ]+ = [0-9, ]+$`)
+	names     = regexp.MustCompile(`[A-Z][A-Z_]+`)
+)
 
 // inPlace puts the numbers that a script declares as constants where they are used. Lua 5.1 has none: a local that a
 // function uses is bound to it anew at each run, a sixteenth of what a claim costs.
 func inPlace(text string) string {
-	for _, found := range constants.FindAllStringSubmatch(text, -1) {
-		text = strings.Replace(text, found[0], "", 1)
-		numbers := strings.Split(found[2], ", ")
-		for i, name := range strings.Split(found[1], ", ") {
-			text = regexp.MustCompile(`\b`+name+`\b`).ReplaceAllString(text, numbers[i])
+	numbers := map[string]string{}
+	text = constants.ReplaceAllStringFunc(text, func(line string) string {
+		left, right, _ := strings.Cut(strings.TrimPrefix(line, "local "), " = ")
+		values := strings.Split(right, ", ")
+		for i, name := range strings.Split(left, ", ") {
+			numbers[name] = values[i]
 		}
-	}
-	return text
+		return ""
+	})
+	return names.ReplaceAllStringFunc(text, func(name string) string {
+		if number, ok := numbers[name]; ok {
+			return number
+		}
+		return name
+	})
 }
 
 // reply is what every script answers.
