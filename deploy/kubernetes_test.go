@@ -19,6 +19,7 @@ import (
 	networking "k8s.io/api/networking/v1"
 	policy "k8s.io/api/policy/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
@@ -154,6 +155,11 @@ func TestDeployments(t *testing.T) {
 			}
 			if container.Resources.Requests.Cpu().IsZero() || container.Resources.Requests.Memory().IsZero() || container.Resources.Limits.Memory().IsZero() {
 				t.Error("no requests, or no limit of memory")
+			}
+			soft := slices.IndexFunc(container.Env, func(e core.EnvVar) bool { return e.Name == "GOMEMLIMIT" })
+			if limit, err := resource.ParseQuantity(strings.TrimSuffix(container.Env[max(0, soft)].Value, "B")); soft < 0 || err != nil ||
+				limit.Value() > container.Resources.Limits.Memory().Value()*9/10 {
+				t.Errorf("GOMEMLIMIT is not at most nine tenths of the limit: %v", err)
 			}
 			if accounts[pod.ServiceAccountName] == nil {
 				t.Errorf("no service account %s", pod.ServiceAccountName)

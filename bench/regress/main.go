@@ -48,6 +48,10 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
+	if *rounds < 1 {
+		fmt.Fprintln(errs, "regress: -rounds must be 1 at least")
+		return 2
+	}
 	grown, err := compare(ctx, *base, *rounds, out)
 	if err != nil {
 		fmt.Fprintln(errs, "regress:", err)

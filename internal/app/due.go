@@ -61,6 +61,9 @@ func (d *due) ask(ctx context.Context) {
 			d.trouble("measure", err)
 			continue
 		}
+		for partition, offset := range offsets {
+			marks[kafka.TopicPartition{Topic: topic, Partition: partition}] = mark{due: offset}
+		}
 		spans, err := d.spans(ctx, topic)
 		if err != nil {
 			d.trouble("measure", err)
@@ -85,10 +88,12 @@ func (d *due) states() []telemetry.PartitionState {
 		s := telemetry.PartitionState{Topic: p.Topic, Partition: p.Partition, Lag: p.Lag, Due: int64(p.Open)}
 		m, known := marks[p.TopicPartition]
 		if p.Delay == 0 {
-			m, known = mark{due: p.End, end: p.End}, p.Next >= 0
+			m, known = mark{due: p.End, end: p.End}, true
 		}
-		if known {
+		if known && p.Next >= 0 {
 			s.Due += max(0, m.due-p.Next)
+		}
+		if known && p.End >= 0 {
 			s.Lag += max(0, m.end-p.End)
 		}
 		if !p.DueSince.IsZero() {

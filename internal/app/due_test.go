@@ -22,6 +22,7 @@ func TestDueIsToldApartFromWaiting(t *testing.T) {
 		status := []consumer.PartitionStatus{
 			{TopicPartition: requests, Lag: 9, Open: 3, Next: 104, End: 110, DueSince: now.Add(-20 * time.Second)},
 			{TopicPartition: waiting, Delay: time.Minute, Lag: 50, Open: 2, Next: 1000, End: 1048, DueSince: now.Add(-3 * time.Second)},
+			{TopicPartition: kafka.TopicPartition{Topic: "delay.1m", Partition: 1}, Delay: time.Minute, Next: -1, End: -1}, // just assigned
 			{TopicPartition: away, Delay: time.Hour, Lag: 5, Next: 7, End: 12, DueSince: now.Add(time.Minute)},
 		}
 		asked, failed := map[string]time.Time{}, 0
@@ -43,6 +44,7 @@ func TestDueIsToldApartFromWaiting(t *testing.T) {
 		want := []telemetry.PartitionState{
 			{Topic: "requests", Partition: 1, Lag: 9, Due: 9, DueFor: 20 * time.Second},
 			{Topic: "delay.1m", Partition: 0, Lag: 62, Due: 12, DueFor: 3 * time.Second}, // twelve more since the last fetch
+			{Topic: "delay.1m", Partition: 1},                                            // what there is is not known before the first fetch
 			{Topic: "delay.1h", Partition: 2, Lag: 5, Due: 0},                            // the brokers did not tell: only what is handed out counts
 		}
 		for i, got := range d.states() {

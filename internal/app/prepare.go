@@ -114,8 +114,8 @@ const shortestRetention = 24 * time.Hour
 
 // loses: the status and control topics are what Redis is rebuilt from; what waits
 // in a delay topic or lies in the dead letters must not expire, and is due by its
-// writer's time; a request must not expire before an outage is over, and whatever
-// the requests topic takes must fit where it waits.
+// writer's time; a request must not expire before an outage is over, and must fit
+// where it waits, but for one that is as large as Kafka takes by default.
 func (c *core) loses(drift kafka.Drift) bool {
 	t := c.cfg.Kafka.Topics
 	keeps := drift.Topic == t.DeadLetters || strings.HasPrefix(drift.Topic, t.DelayPrefix)

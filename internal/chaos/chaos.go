@@ -30,7 +30,7 @@ type Options struct {
 // Run hurts everything at random while refunds flow. Its error says what must not
 // have happened.
 func Run(ctx context.Context, o Options) error {
-	return play(ctx, o, plan{name: "chaos", rates: rates, logLevel: "debug", scripts: true, during: func(s *System, _ *statuses, log io.Writer) during {
+	return play(ctx, o, plan{name: "chaos", rates: rates, logLevel: "debug", scripts: true, begin: func(s *System, _ *statuses, log io.Writer) deed {
 		return &monkey{system: s, seed: o.Seed, length: o.Length, log: log, tally: faults{Kills: map[string]int{}}}
 	}})
 }
@@ -41,11 +41,11 @@ type plan struct {
 	rates    map[string]int // of the gateways' misbehaviour
 	scripts  bool           // and that which comes in scripts
 	logLevel string         // of the daemons
-	during   func(system *System, seen *statuses, log io.Writer) during
+	begin    func(system *System, seen *statuses, log io.Writer) deed
 }
 
-// during is what is done to a system while refunds are published.
-type during interface {
+// deed is what is done to a system while refunds are published.
+type deed interface {
 	// run does it, until it is done or ctx ends, and then sees to it that everybody
 	// is up.
 	run(ctx context.Context)
@@ -61,7 +61,7 @@ type run struct {
 	plan
 	system *System
 	seen   *statuses
-	during during
+	deed   deed
 	shop   *shop
 }
 
@@ -104,7 +104,7 @@ func (r *run) run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(unsettled, unseen, fmt.Errorf("audit: %w", err))
 	}
-	wrongs := append(r.during.wrongs(), unsettled, unseen, r.missing(report))
+	wrongs := append(r.deed.wrongs(), unsettled, unseen, r.missing(report))
 	if !report.OK() {
 		wrongs = append(wrongs, errors.New("the audit found broken promises"))
 	}
@@ -120,7 +120,7 @@ func (r *run) run(ctx context.Context) error {
 // behave.
 func (r *run) publishDuring(ctx context.Context, client *app.Client, log io.Writer) error {
 	r.shop = newShop(r.Seed, r.scripts)
-	r.during = r.plan.during(r.system, r.seen, log)
+	r.deed = r.begin(r.system, r.seen, log)
 	making, done := context.WithCancel(ctx)
 	defer done()
 	publishing := make(chan error, 1)
@@ -128,7 +128,7 @@ func (r *run) publishDuring(ctx context.Context, client *app.Client, log io.Writ
 		p := &publisher{shop: r.shop, client: client, books: r.system.Books, rate: r.Orders}
 		publishing <- p.run(ctx, making.Done())
 	}()
-	r.during.run(making)
+	r.deed.run(making)
 	done()
 	err := r.system.Books.Command(ctx, map[string]any{"generator": map[string]any{"seed": r.Seed, "rates": map[string]int{}}})
 	return errors.Join(<-publishing, err)

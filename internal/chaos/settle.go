@@ -66,7 +66,7 @@ func (s *statuses) end() error {
 func (s *statuses) longestSilence() (longest time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	longest, s.silence = s.silence, 0
+	longest, s.silence = max(s.silence, time.Since(s.last)), 0
 	return longest
 }
 

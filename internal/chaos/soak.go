@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -26,7 +25,7 @@ import (
 // not have happened: what a chaos run's says; a line at level error; memory,
 // goroutines or open files that grow.
 func Soak(ctx context.Context, o Options) error {
-	return play(ctx, o, plan{name: "soak", rates: everyday, logLevel: "info", during: func(s *System, seen *statuses, log io.Writer) during {
+	return play(ctx, o, plan{name: "soak", rates: everyday, logLevel: "info", begin: func(s *System, seen *statuses, log io.Writer) deed {
 		return &soak{system: s, seen: seen, length: o.Length, log: log, held: map[string][]holding{}}
 	}})
 }
@@ -41,6 +40,7 @@ const (
 	rollouts     = 3                // of all daemons, one after another
 	rolloutPause = 5 * time.Second  // between two of them: the group is at rest again
 	soakLook     = 10 * time.Second // between two measurements
+	fewestLooks  = 8
 )
 
 // soak restarts, then measures.
@@ -67,8 +67,10 @@ func (s *soak) run(ctx context.Context) {
 	for time.Since(began) < s.length && rest(ctx, soakLook) {
 		for name, admin := range s.system.admins() {
 			h, err := measure(ctx, admin)
-			if err != nil && ctx.Err() == nil {
-				s.note(fmt.Errorf("measuring %s: %w", name, err))
+			if err != nil {
+				if ctx.Err() == nil {
+					s.note(fmt.Errorf("measuring %s: %w", name, err))
+				}
 				continue
 			}
 			s.held[name] = append(s.held[name], h)
@@ -131,9 +133,14 @@ func (s *soak) wrongs() []error {
 			all = append(all, fmt.Errorf("%s wrote %d lines at level error, the first: %s", p.Name, len(lines), lines[0]))
 		}
 	}
-	for name, held := range s.held {
+	for name := range s.system.admins() {
+		held := s.held[name]
+		if len(held) < fewestLooks {
+			all = append(all, fmt.Errorf("%s was measured %d times: too seldom to say that nothing grows", name, len(held)))
+			continue
+		}
 		for _, q := range quantities {
-			if before, after := s.trend(held, q); after > 1.1*before+q.slack {
+			if before, after := trend(held, q); q.grows(before, after) {
 				all = append(all, fmt.Errorf("%s: %s grows, %.0f to %.0f", name, q.name, before, after))
 			}
 		}
@@ -148,6 +155,8 @@ type quantity struct {
 	slack float64
 }
 
+func (q quantity) grows(before, after float64) bool { return after > 1.1*before+q.slack }
+
 var quantities = []quantity{
 	{"MB", func(h holding) float64 { return h.bytes / 1e6 }, 5},
 	{"goroutines", func(h holding) float64 { return h.goroutines }, 20},
@@ -156,7 +165,7 @@ var quantities = []quantity{
 
 // trend is the median of the second quarter of the time, by which everybody is
 // warm, and of the last.
-func (s *soak) trend(held []holding, q quantity) (before, after float64) {
+func trend(held []holding, q quantity) (before, after float64) {
 	median := func(part []holding) float64 {
 		if len(part) == 0 {
 			return 0
@@ -181,7 +190,7 @@ func (s *soak) words(line func(name, words string, args ...any)) {
 		}
 		var parts []string
 		for _, q := range quantities {
-			before, after := s.trend(held, q)
+			before, after := trend(held, q)
 			most := 0.0
 			for _, h := range held {
 				most = max(most, q.of(h))
@@ -207,5 +216,5 @@ func errorLines(p *realparts.Process) (lines []string, err error) {
 			lines = append(lines, scanner.Text())
 		}
 	}
-	return lines, errors.Join(scanner.Err())
+	return lines, scanner.Err()
 }

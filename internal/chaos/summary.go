@@ -17,7 +17,7 @@ func (r *run) summary(report audit.Report, recovery time.Duration, gateways stri
 	}
 	p := r.shop.tally
 	fmt.Fprintf(r.Out, "%s: %s, seed %d, Kafka %s with %d broker(s)\n", r.name, r.Length, r.Seed, r.KafkaVersion, len(r.system.Kafka.Nodes))
-	r.during.words(line)
+	r.deed.words(line)
 	line("gateways", "%s", gateways)
 	line("published", "%d messages: %d refunds of %d orders, %d repeats, %d conflicts, %d unreadable", p.Messages, p.Refunds, p.Orders, p.Repeats, p.Conflicts, p.Unreadable)
 	line("refunds", "%d, payments %d", report.Refunds, report.Payments)

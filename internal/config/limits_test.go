@@ -28,7 +28,7 @@ func TestFilesWithoutEndAreRefused(t *testing.T) {
 		"laughs within": {merchant("    eftpay:\n      services: {" + strings.ReplaceAll(strings.TrimSpace(laughs(12)), "\n", ", ") + "}\n"), "aliases unfold"},
 		"brackets":      {strings.Repeat("[", 100_000), "more than 100 levels deep"},
 		"braces":        {"a: " + strings.Repeat("{a: ", 5_000), "more than 100 levels deep"},
-		"size":          {"# " + strings.Repeat("x", 17<<20) + "\n" + merchant(""), "larger than 16777216 bytes"},
+		"size":          {"# " + strings.Repeat("x", 5<<20) + "\n" + merchant(""), "larger than 4194304 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Load(write(t, row.text), CheckMerchants(provider))

@@ -135,10 +135,10 @@ var openKeys = func() map[string]bool {
 // unparsed shows a line of a file that is no YAML up to the first value that may
 // be a secret. A line without a key goes on with the one above it.
 func (d *document) unparsed(number int, shown string) string {
-	found := false
 	if strings.ContainsAny(shown, "@?") {
 		return mask
 	}
+	found := false
 	for _, at := range keyPattern.FindAllStringSubmatchIndex(shown, -1) {
 		if found = true; !openKeys[shown[at[2]:at[3]]] {
 			colon := at[3] + strings.Index(shown[at[3]:], ":")

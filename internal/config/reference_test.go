@@ -31,7 +31,7 @@ has every key in its place. This page is written from the code: ` + "`go test ./
   put quotes around them. ` + "`$${`" + ` stands for the two characters themselves. Relative file names are looked for beside the file.
 - Unknown keys are errors. All that is wrong is told at once, as file:line:column with the line shown, secrets masked:
   ` + "`refundctl config check FILE`" + `. Worker and bridge then exit with code 2.
-- Durations: 10s, 5m, 1h30m. Sizes: 65536, 64KiB, 1MiB. Anchors and merges (` + "`<<`" + `) work; a file has at most 16 MiB.
+- Durations: 10s, 5m, 1h30m. Sizes: 65536, 64KiB, 1MiB. Anchors and merges (` + "`<<`" + `) work; a file has at most 4 MiB.
 - SIGHUP: a running process takes keys marked yes; see [security.md](security.md). All else needs a restart.
 `
 

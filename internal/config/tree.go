@@ -183,7 +183,7 @@ func (b *builder) again(n *ast.AliasNode, built *node, at place) *node {
 
 const (
 	mostUnfolded = 100_000  // values that come through aliases
-	mostBytes    = 16 << 20 // of a file
+	mostBytes    = 4 << 20 // of a file: more than ten thousand merchants
 	mostNested   = 100      // [ and { within one another
 )
 
@@ -204,7 +204,7 @@ func firstPlace(n ast.Node, otherwise place) place {
 
 func (b *builder) scalar(text string, t *token.Token, secret bool) *node {
 	n := &node{kind: scalar, at: placeOf(t), text: text, source: strings.TrimSpace(t.Origin), weight: 1}
-	// An address may have a password in it, before @ or behind ?, however wrongly it is written.
+	// A value with @ or ? may be an address with a password in it, however wrongly it is written.
 	if (secret || strings.ContainsAny(text, "@?")) && !pureReference.MatchString(text) {
 		b.secrets = append(b.secrets, n)
 	}
@@ -270,6 +270,7 @@ func touch(a, b *token.Token) bool {
 func (b *builder) mapping(values []*ast.MappingValueNode, at place, secret bool) *node {
 	built := &node{kind: mapping, at: at, weight: 1}
 	var merged []*node
+	stands := map[string]bool{}
 	for _, v := range values {
 		keyAt := placeOf(v.Key.GetToken())
 		if v.Key.IsMergeKey() {
@@ -284,17 +285,19 @@ func (b *builder) mapping(values []*ast.MappingValueNode, at place, secret bool)
 			continue
 		}
 		key := keyText(v.Key)
-		if built.get(key) != nil {
+		if stands[key] {
 			b.problem(keyAt, fmt.Sprintf("key %q stands twice", key))
 			continue
 		}
+		stands[key] = true
 		one := b.build(v.Value, keyAt, secret || isSecret(key))
 		built.members = append(built.members, member{key, keyAt, one})
 		built.weight += one.weight
 	}
 	for _, from := range merged {
 		for _, m := range from.members {
-			if built.get(m.key) == nil {
+			if !stands[m.key] {
+				stands[m.key] = true
 				built.members = append(built.members, m)
 				built.weight += m.value.weight
 			}

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	requestFetch = 32 << 10 // bytes of one fetch, packed
+	requestFetch = 32 << 10 // bytes of one fetch, packed: some two hundred requests, no further ahead than is worked on
 	delayFetch   = 64 << 10 // held until due
 	troublePause = time.Second
 	rangePause   = 30 * time.Second

@@ -122,8 +122,17 @@ func look(ctx context.Context, c *redis.Client) (facts, error) {
 			}
 		}
 	}
+	written, err := c.Eval(ctx, "return string.format('%d', "+wholeNumber+")", nil).Text()
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	info["whole_number"] = written
 	return info, nil
 }
+
+// wholeNumber is larger than the times and amounts that scripts write by '%d'. A
+// build for 32 bits, for one, writes another.
+const wholeNumber = "4503599627370496"
 
 func (f facts) addr() string { return "redis " + f["addr"] }
 
@@ -136,8 +145,8 @@ func (f facts) fit() error {
 	if major, _, _ := strings.Cut(f["redis_version"], "."); len(major) == 1 && major < "6" {
 		found = append(found, fmt.Errorf("%s: version %s; 6.0 or later is needed", f.addr(), f["redis_version"]))
 	}
-	if f["arch_bits"] == "32" {
-		found = append(found, fmt.Errorf("%s is a build for 32 bits, whose scripts cannot write a time in milliseconds: 64 are needed", f.addr()))
+	if f["whole_number"] != wholeNumber {
+		found = append(found, fmt.Errorf("%s: its scripts write %s as %q; a build for 64 bits is needed", f.addr(), wholeNumber, f["whole_number"]))
 	}
 	if f["master_replid"] == "" {
 		found = append(found, fmt.Errorf("%s: INFO replication has no master_replid: a failover could not be noticed", f.addr()))

@@ -59,14 +59,54 @@ func TestInPlace(t *testing.T) {
 	}
 }
 
-// TestABuildFor32BitsIsRefused: there '%d' of a script holds 31 bits, so a time would be stored as another one.
-func TestABuildFor32BitsIsRefused(t *testing.T) {
-	server := facts{"addr": "a:1", "maxmemory_policy": "noeviction", "redis_version": "6.0.0", "master_replid": "x", "role": "master", "arch_bits": "64"}
+// TestAServerThatWritesOtherNumbersIsRefused: a time, or an amount, would be stored as another one.
+func TestAServerThatWritesOtherNumbersIsRefused(t *testing.T) {
+	server := facts{"addr": "a:1", "maxmemory_policy": "noeviction", "redis_version": "6.0.0", "master_replid": "x", "role": "master", "whole_number": wholeNumber}
 	if err := server.fit(); err != nil {
 		t.Error(err)
 	}
-	server["arch_bits"] = "32"
-	if err := server.fit(); err == nil || !strings.Contains(err.Error(), "32 bits") {
+	server["whole_number"] = "-2147483648"
+	if err := server.fit(); err == nil || !strings.Contains(err.Error(), "64 bits") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestConstantsOfTheScripts: what is put in place of a name stands in no text, and each name is one number.
+func TestConstantsOfTheScripts(t *testing.T) {
+	files, err := sources.ReadDir("lua")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := ""
+	for _, file := range files {
+		text, err := sources.ReadFile("lua/" + file.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		all += string(text) + "\n"
+	}
+	declared := map[string]bool{}
+	for _, line := range constants.FindAllString(all, -1) {
+		left, right, _ := strings.Cut(strings.TrimPrefix(line, "local "), " = ")
+		ours := strings.Split(left, ", ")
+		if len(ours) != len(strings.Split(right, ", ")) {
+			t.Errorf("as many names as numbers: %s", line)
+		}
+		for _, one := range ours {
+			if declared[one] || names.FindString(one) != one {
+				t.Errorf("%s is declared twice, or is no name of a constant", one)
+			}
+			declared[one] = true
+		}
+	}
+	if len(declared) < 24 {
+		t.Errorf("found %d constants only", len(declared))
+	}
+	for _, text := range regexp.MustCompile(`'[^'\n]*'`).FindAllString(regexp.MustCompile(`(?m)--.*$`).ReplaceAllString(all, ""), -1) {
+		for _, word := range names.FindAllString(text, -1) {
+			if declared[word] {
+				t.Errorf("%s has the name of a constant", text)
+			}
+		}
 	}
 }

@@ -26,7 +26,8 @@ import (
 	"github.com/segmentio/kafka-go/sasl/scram"
 )
 
-// Header is one header of a record: Key and Value. Keys may repeat; order is kept.
+// Header is one header of a record: Key and Value. Keys may repeat; order is kept. It is kafka-go's own, so that no
+// record's headers are copied on the way out: they must not be changed once they were given to Write.
 type Header = kafkago.Header
 
 // Record is one record of a topic. Of a record to be written Partition and Offset are ignored.

@@ -43,7 +43,7 @@ type Outcome struct {
 	Code             string // the gateway's code or one of ours (below)
 	Message          string // for people; no secrets
 	OccurredAt       time.Time
-	RetryAfter       time.Duration // NotSent, Misconfigured: come back then; 0: the first delay
+	RetryAfter       time.Duration // NotSent, Misconfigured: come back then; 0: Schedule.Retry
 	// Hold: the answer shows that our settings are wrong although it does not
 	// prove that nothing was sent (an unsigned eftPay answer with a configuration
 	// code): the merchant holds, this refund is Unknown.

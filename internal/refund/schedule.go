@@ -22,12 +22,19 @@ func (s Schedule) After(n int) time.Duration {
 }
 
 // Retry is the wait before what was surely not sent, after so many attempts, is
-// tried again, where the gateway did not say: the first delay five times, then as
-// an open refund is asked about. Each attempt is announced to everybody.
+// tried again, where nobody said when: each attempt is announced to everybody. It
+// is the first delay for five attempts, the second for five more, then the third
+// for ever, so that a gateway that is back is not left waiting for hours.
 func (s Schedule) Retry(attempts int) time.Duration {
-	const first = 5
-	if attempts <= first {
-		return s[0]
+	const each, longest = 5, 2
+	return s[min(max(0, attempts-1)/each, longest, len(s)-1)]
+}
+
+// Again is when to try again what the gateway, or a limit of ours, wants back after
+// that time; 0: nobody said.
+func (s Schedule) Again(after time.Duration, attempts int) time.Duration {
+	if after == 0 {
+		return s.Retry(attempts)
 	}
-	return s.After(attempts - first)
+	return max(after, s[0])
 }

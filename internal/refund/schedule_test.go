@@ -20,10 +20,19 @@ func TestSchedule(t *testing.T) {
 		t.Errorf("asked after %v", asked)
 	}
 	const s10 = 10 * time.Second
-	if want := []time.Duration{s10, s10, s10, s10, s10, m, m, m, m, m}; !slices.Equal(tried, want) {
+	if want := []time.Duration{s10, s10, s10, s10, s10, m, m, m, m, m}; !slices.Equal(tried, want) || s.Retry(11) != 5*m || s.Retry(1000) != 5*m {
 		t.Errorf("tried after %v", tried)
 	}
-	if only := (refund.Schedule{time.Second}); only.After(99) != time.Second || only.Retry(99) != time.Second {
+	for _, row := range []struct {
+		after    time.Duration
+		attempts int
+		want     time.Duration
+	}{{0, 3, s10}, {0, 30, 5 * m}, {m, 30, m}, {time.Second, 30, s10}} {
+		if got := s.Again(row.after, row.attempts); got != row.want {
+			t.Errorf("after %v and %d attempts: %v", row.after, row.attempts, got)
+		}
+	}
+	if only := (refund.Schedule{time.Second}); only.After(99) != time.Second || only.Retry(99) != time.Second || (refund.Schedule{1, 2}).Retry(99) != 2 {
 		t.Error("a single delay is not the only one")
 	}
 }

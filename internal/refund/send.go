@@ -90,9 +90,9 @@ func (d *delivery) settle(ctx context.Context, rec Record, news News) Verdict {
 func (d *delivery) after(rec Record, ask bool, retry time.Duration) Verdict {
 	switch {
 	case rec.Last.Status == StatusWaiting && !rec.Doubt && d.FollowUp > 0: // it may tell no more than a callback did: no request
-		return d.sameLater(max(retry, d.Schedule.Retry(rec.Attempt)))
+		return d.sameLater(d.Schedule.Again(retry, rec.Attempt))
 	case rec.Last.Status == StatusWaiting && !rec.Doubt:
-		return later(max(retry, d.Schedule.Retry(rec.Attempt)), CauseRetry)
+		return later(d.Schedule.Again(retry, rec.Attempt), CauseRetry)
 	case rec.Last.Status.Final() && !rec.Doubt && !ask:
 		return done()
 	default:

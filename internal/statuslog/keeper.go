@@ -144,8 +144,8 @@ const (
 // look notes how far the topic is reflected in each merchant's slot, and answers the merchants that are closed for a
 // loss and not yet being rebuilt here; they count as busy from now on. The topic's end is read before the note is
 // written: what was published by then had been recorded before.
-func (k *Keeper) look(ctx context.Context) (lost []string) {
-	ctx, cancel := context.WithTimeout(ctx, lookTime)
+func (k *Keeper) look(running context.Context) (lost []string) {
+	ctx, cancel := context.WithTimeout(running, lookTime)
 	defer cancel()
 	note := ""
 	if spans, err := k.Log.Reader.Spans(ctx, k.Log.Topic); err == nil {
@@ -162,8 +162,8 @@ func (k *Keeper) look(ctx context.Context) (lost []string) {
 			} else {
 				_, err = k.Index.Epoch(ctx, merchant)
 			}
-			var closed *refund.Unavailable
-			if err != nil && !(errors.As(err, &closed) && closed.Closed) && k.Metrics.Trouble != nil {
+			var away *refund.Unavailable
+			if err != nil && !(errors.As(err, &away) && away.Closed) && running.Err() == nil && k.Metrics.Trouble != nil {
 				trouble.Do(func() { k.Metrics.Trouble("look", err) })
 			}
 			if err != nil && LossOf(err).Kind != Nothing && k.take(merchant) {

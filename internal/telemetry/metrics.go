@@ -154,10 +154,11 @@ func (m *Metrics) Trouble(step string, err error) {
 	part := "kafka"
 	step, of, named := strings.Cut(step, ": ")
 	var away *refund.Unavailable
+	ofStore := errors.As(err, &away)
 	switch {
-	case errors.As(err, &away) && away.Closed:
+	case ofStore && away.Closed:
 		return
-	case away != nil, of == "redis":
+	case ofStore, of == "redis":
 		part = "redis"
 	case named:
 	case step == "claim", step == "resend", step == "record", step == "published", step == "load", step == "look":

@@ -19,7 +19,7 @@ local function record_of(...)
   return {order = '', request = '', outcome = '', lease_end = 0, call_end = 0, occurred = 0, first_seen = 0, ...}
 end
 
-local function instant(distance, recorded) return distance == '' and 0 or recorded + distance end
+local function instant(apart, recorded) return apart == '' and 0 or recorded + apart end
 
 local function unpack_record(value)
   if not value then return nil end
@@ -37,7 +37,7 @@ local function unpack_record(value)
   return r
 end
 
-local function distance(instant, recorded) return instant == 0 and '' or num(instant - recorded) end
+local function distance(at, recorded) return at == 0 and '' or num(at - recorded) end
 
 local function pack_record(r)
   local recorded = tonumber(r[RECORDED])

@@ -13,7 +13,7 @@ if not value then return {'ok', now, ''} end
 
 -- Of the stored form (form.lua) the 14 fields before that of the published sequence, it, and where the rest begins.
 local before, published, rest =
-  string.match(value, '^(1|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|)(%d+)()')
+  string.match(value, '^(1|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|)(%d+)()|')
 if not before then error(unreadable(value)) end
 if tonumber(ARGV[2]) > tonumber(published) then
   value = before .. ARGV[2] .. string.sub(value, rest)

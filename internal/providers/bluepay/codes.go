@@ -25,7 +25,7 @@ type meaning struct {
 	class  refund.Class
 	outage bool          // the gateway did not do its work
 	alone  bool          // Misconfigured: perhaps this request alone
-	after  time.Duration // NotSent, Misconfigured: come back then; 0: the first delay
+	after  time.Duration // NotSent, Misconfigured: come back then; 0: it does not say
 	words  string        // the vendor's, for an answer without a message
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -64,6 +65,9 @@ func FuzzParseFlat(f *testing.F) {
 		got, err := parseFlat(body)
 		if plain, ok := byTokens(body); err == nil && !(ok && maps.Equal(got, plain)) {
 			t.Fatalf("%q is read as %q, by tokens as %q, %v", body, got, plain, ok)
+		}
+		if _, ok := byTokens(body); ok && err != nil && strings.Contains("broken JSON, not a JSON object, a value is nested", err.Error()) {
+			t.Fatalf("%q is refused: %v", body, err)
 		}
 		if err != nil {
 			if got != nil {
