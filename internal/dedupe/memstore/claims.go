@@ -166,6 +166,7 @@ func (t *step) call(c refund.Claim, e *entry) refund.Claimed {
 		if e.rec.Order != c.Order {
 			e.rec.Request, e.rec.Provider = req, c.Provider
 		}
+		e.rec.Request.Amount = c.Request.Amount // what is reserved is what is claimed
 		e.rec.Order = c.Order
 		e.take(c)
 	}
