@@ -176,6 +176,9 @@ func callbacks(ctx context.Context, r *runner, c cell, contender string) (lab.Me
 	}
 	defer r.lab.Drop(ctx, b.Topic)
 	b.Refunds = c.refunds
+	if contender == c.base() { // as many as it may take: they cost it one SET each, and the product a claim
+		b.Refunds *= 3
+	}
 	s, err := r.lab.Open(ctx, lab.SceneOptions{Contender: contender, Backlog: b, InFlight: c.inFlight})
 	if err != nil {
 		return lab.Measure{}, err
