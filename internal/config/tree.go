@@ -182,9 +182,9 @@ func (b *builder) again(n *ast.AliasNode, built *node, at place) *node {
 }
 
 const (
-	mostUnfolded = 100_000  // values that come through aliases
+	mostUnfolded = 100_000 // values that come through aliases
 	mostBytes    = 4 << 20 // of a file: more than ten thousand merchants
-	mostNested   = 100      // [ and { within one another
+	mostNested   = 100     // [ and { within one another
 )
 
 // firstPlace is where an entry of a list begins.
