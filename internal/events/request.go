@@ -232,18 +232,24 @@ func (c *checker) flow() refund.Flow {
 }
 
 // time reads RFC 3339, in which T and Z may be small letters. The standard library
-// also takes an hour of one digit and a decimal comma, which it does not have.
+// also takes an hour of one digit, a decimal comma, and offsets of 24 hours or 60
+// minutes, which it does not have.
 func (c *checker) time(field int) time.Time {
 	v := c.fields[field]
 	if v == "" {
 		return time.Time{}
 	}
 	t, err := time.Parse(time.RFC3339, strings.ToUpper(v))
-	if err != nil || v[len("2006-01-02T15")] != ':' || strings.Contains(v, ",") {
+	if err != nil || v[len("2006-01-02T15")] != ':' || strings.Contains(v, ",") || farOff(v[len(v)-len("+08:00"):]) {
 		c.fail(field, "not a time of RFC 3339, such as 2023-06-09T11:06:46+08:00")
 		return time.Time{}
 	}
 	return t
+}
+
+// farOff: what a time ends with is an offset out of its range.
+func farOff(end string) bool {
+	return (end[0] == '+' || end[0] == '-') && (end[1:3] > "23" || end[4:] > "59")
 }
 
 func (c *checker) money(field int, cur refund.Currency) refund.Money {

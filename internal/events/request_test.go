@@ -202,6 +202,8 @@ func TestDecodeRequestInvalid(t *testing.T) {
 		"time without zone":       {with("requested_at", `"2023-06-09T11:06:46"`), "invalid: requested_at: not a time"},
 		"time without zeros":      {with("requested_at", `"2023-06-09T1:06:46Z"`), "invalid: requested_at: not a time"},
 		"time with a comma":       {with("requested_at", `"2023-06-09T11:06:46,5Z"`), "invalid: requested_at: not a time"},
+		"time 24 hours off":       {with("requested_at", `"2023-02-01T10:00:00+24:00"`), "invalid: requested_at: not a time"},
+		"time 60 minutes off":     {with("requested_at", `"2023-02-01T10:00:00.5-08:60"`), "invalid: requested_at: not a time"},
 		"time of no day":          {with("requested_at", `"2023-02-30T11:06:46Z"`), "invalid: requested_at: not a time"},
 		"structured text":         {`"{}"`, "invalid: not a JSON object"},
 	} {
