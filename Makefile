@@ -68,14 +68,15 @@ bench: ## the comparison table: the worker beside the floor and its peers, on a 
 vuln: ## known vulnerabilities in what the commands call; asks vuln.go.dev, which must be reachable
 	$(GO) run $(GOVULNCHECK) ./...
 
-# The micro-benchmarks that need no part but Go.
-MICRO = ./internal/events ./internal/providers/eftpay ./internal/dedupe ./internal/consumer ./internal/telemetry
+# The micro-benchmarks that need no part but Go: their names, and where they are.
+MICRO = ^Benchmark(Decode.*|Encode.*|Restore.*|Sign|Verify|Lanes|Watermark|Mask.*)?$$
+MICRO_IN = ./internal/events ./internal/providers/eftpay ./internal/dedupe ./internal/consumer ./internal/telemetry
 
 bench-micro: ## micro-benchmarks for benchstat: decode, sign, verify, claim, record, watermark, lanes
-	$(GO) test -run '^$$' -bench '^Benchmark(Decode.*|Encode.*|Restore.*|Sign|Verify|Lanes|Watermark|Mask.*)?$$' -benchmem -count $(or $(COUNT),6) $(MICRO)
+	$(GO) test -run '^$$' -bench '$(MICRO)' -benchmem -count $(or $(COUNT),6) $(MICRO_IN)
 
 bench-regress: ## the micro-benchmarks beside those of BASE (HEAD): exit 1 where allocations or paired CPU grew
-	cd bench && $(GO) run ./regress -base $(or $(BASE),HEAD)
+	cd bench && $(GO) run ./regress -base $(or $(BASE),HEAD) -bench '$(MICRO)' $(MICRO_IN)
 
 tidy: ## format, and put go.mod in order, deploy's too
 	gofmt -w .

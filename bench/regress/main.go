@@ -24,16 +24,6 @@ import (
 	"time"
 )
 
-// suites are the packages whose benchmarks are compared, and which of them: those
-// that need no part but Go.
-var suites = []struct{ pkg, pattern string }{
-	{"internal/events", "."},
-	{"internal/providers/eftpay", "."},
-	{"internal/dedupe", "^Benchmark$/^miniredis$"},
-	{"internal/consumer", "^Benchmark(Lanes|Watermark)$"},
-	{"internal/telemetry", "."},
-}
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -44,6 +34,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	flags := flag.NewFlagSet("regress", flag.ContinueOnError)
 	flags.SetOutput(errs)
 	base := flags.String("base", "HEAD", "the commit to hold the working tree against")
+	pattern := flags.String("bench", ".", "which benchmarks, as go test -bench has it")
 	rounds := flags.Int("rounds", 9, "pairs of runs of each benchmark")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -52,7 +43,11 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		fmt.Fprintln(errs, "regress: -rounds must be 1 at least")
 		return 2
 	}
-	grown, err := compare(ctx, *base, *rounds, out)
+	if flags.NArg() == 0 {
+		fmt.Fprintln(errs, "regress: name the packages, as in ./internal/events: make bench-regress does")
+		return 2
+	}
+	grown, err := compare(ctx, *base, *pattern, flags.Args(), *rounds, out)
 	if err != nil {
 		fmt.Fprintln(errs, "regress:", err)
 		return 2
@@ -66,7 +61,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 }
 
 // compare prints a line for each benchmark that both have, and answers what grew.
-func compare(ctx context.Context, base string, rounds int, out io.Writer) (grown []string, err error) {
+func compare(ctx context.Context, base, pattern string, packages []string, rounds int, out io.Writer) (grown []string, err error) {
 	top, err := exec.CommandContext(ctx, "git", "rev-parse", "--show-toplevel").Output()
 	if err != nil {
 		return nil, fmt.Errorf("this is no git repository: %w", err)
@@ -85,8 +80,8 @@ func compare(ctx context.Context, base string, rounds int, out io.Writer) (grown
 		err = errors.Join(err, exec.Command("git", "worktree", "remove", "--force", tree).Run())
 	}()
 	fmt.Fprintf(out, "%-52s %16s %18s  %s\n", "benchmark", "allocations", "bytes", "CPU (least to most of the pairs)")
-	for i, s := range suites {
-		before, after := binary{dir: filepath.Join(tree, s.pkg)}, binary{dir: filepath.Join(head, s.pkg)}
+	for i, pkg := range packages {
+		before, after := binary{dir: filepath.Join(tree, pkg)}, binary{dir: filepath.Join(head, pkg)}
 		for n, b := range []*binary{&before, &after} {
 			b.path = filepath.Join(dir, fmt.Sprintf("%d-%d.test", i, n))
 			command := exec.CommandContext(ctx, "go", "test", "-c", "-o", b.path, ".")
@@ -95,7 +90,7 @@ func compare(ctx context.Context, base string, rounds int, out io.Writer) (grown
 				return nil, fmt.Errorf("building %s: %w: %s", b.dir, err, text)
 			}
 		}
-		names, err := common(ctx, before, after, s.pattern)
+		names, err := common(ctx, before, after, pattern)
 		if err != nil {
 			return nil, err
 		}

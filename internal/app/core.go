@@ -148,11 +148,16 @@ func (c *core) guardHooks() providers.Hooks {
 // trouble is told each failed try of a step that is tried again. All are counted;
 // of each step one every few seconds is written.
 func (c *core) trouble(step string, err error) {
-	c.metrics.Trouble(step, err)
 	var away *refund.Unavailable
 	if errors.As(err, &away) && c.lost != nil {
 		c.lost()
 	}
+	c.failed(step, err)
+}
+
+// failed counts a failed step and writes it down.
+func (c *core) failed(step string, err error) {
+	c.metrics.Trouble(step, err)
 	c.seldom(step, err, "tried again until it succeeds")
 }
 

@@ -65,12 +65,12 @@ func (d *due) ask(ctx context.Context) {
 			marks[kafka.TopicPartition{Topic: topic, Partition: partition}] = mark{due: offset}
 		}
 		spans, err := d.spans(ctx, topic)
-		if err != nil {
+		if err != nil { // what is due is known all the same
 			d.trouble("measure", err)
-			continue
 		}
 		for _, s := range spans {
-			marks[kafka.TopicPartition{Topic: topic, Partition: s.Partition}] = mark{due: offsets[s.Partition], end: s.End}
+			at := kafka.TopicPartition{Topic: topic, Partition: s.Partition}
+			marks[at] = mark{due: marks[at].due, end: s.End}
 		}
 	}
 	d.mu.Lock()

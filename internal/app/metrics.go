@@ -48,10 +48,7 @@ func (c *core) rebuildMetrics() statuslog.Metrics {
 		Rebuilding: m.Rebuilding, Progress: m.RebuildProgress,
 		Rebuilt: func(r statuslog.Rebuilt) { m.Rebuilt(r.New, r.Restored, r.Open, r.Took) },
 		Failed:  func(string, error) { m.RebuildFailed() },
-		Trouble: func(step string, err error) { // it looks again by itself: nobody has to wake it
-			m.Trouble(step, err)
-			c.seldom(step, err, "tried again until it succeeds")
-		},
+		Trouble: c.failed, // not trouble: it looks again by itself, nobody has to wake it
 	}
 }
 
