@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/refundworker/refundworker/internal/refund"
@@ -22,12 +23,12 @@ func (s *Store) Claim(ctx context.Context, c refund.Claim) (refund.Claimed, erro
 		return refund.Claimed{}, err
 	}
 	k, req := s.keys(c.Request.Merchant), c.Request
-	reply, err := s.run(ctx, s.scripts.claim, req.Merchant,
+	reply, err := s.run(ctx, "claim", req.Merchant,
 		[]string{k.record(req.RefundNo), k.order(c.Order), k.rate(), k.queue()},
-		req.RefundNo, c.Token, millis(c.Lease), c.FollowUp, c.Place, req.Content(),
-		req.Amount.Minor, packCurrency(req.Amount.Currency), req.OrderAmount.Minor,
-		c.Limits.Rate, c.Limits.MaxRefundsPerOrder, millis(c.Limits.OrderInterval), c.Order,
-		packRequest(req, c.Provider, c.Order, true), stamp(c.FirstSeen), s.retention)
+		req.RefundNo, c.Token, millis(c.Lease), strconv.Itoa(c.FollowUp), c.Place, req.Content(),
+		number(req.Amount.Minor), packCurrency(req.Amount.Currency), number(req.OrderAmount.Minor),
+		strconv.Itoa(c.Limits.Rate), strconv.Itoa(c.Limits.MaxRefundsPerOrder), millis(c.Limits.OrderInterval), c.Order,
+		packRequest(req, c.Provider, c.Order, true), number(stamp(c.FirstSeen)), s.retention)
 	if err != nil {
 		return refund.Claimed{}, err
 	}
@@ -43,9 +44,9 @@ func (s *Store) Resend(ctx context.Context, rec refund.Record, token string, lea
 		return refund.Claimed{}, errors.New("dedupe: resend without a token")
 	}
 	key, k := rec.Key(), s.keys(rec.Request.Merchant)
-	reply, err := s.runAt(ctx, s.scripts.resend, key.Merchant, rec.Epoch,
+	reply, err := s.runAt(ctx, "resend", key.Merchant, rec.Epoch,
 		[]string{k.record(key.RefundNo), k.order(rec.Order), k.rate()},
-		rec.Version, token, millis(lease), rec.Request.OrderAmount.Minor, s.retention)
+		number(rec.Version), token, millis(lease), number(rec.Request.OrderAmount.Minor), s.retention)
 	if _, moved := errors.AsType[*movedError](err); moved {
 		now, err := s.Load(ctx, key)
 		return refund.Claimed{Answer: refund.NotYours, Record: now}, err

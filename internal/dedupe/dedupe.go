@@ -1,8 +1,9 @@
 // Package dedupe is the store of refunds in Redis: it implements refund.Claims
 // and refund.Records, and what a rebuild from the status topic needs.
 //
-// It guarantees that every step is one script on one slot (all keys of a
-// merchant carry its hash tag), so that a step happened wholly or not at all;
+// It guarantees that every step is taken within one script, on one slot (all keys
+// of a merchant carry its hash tag), so that it happened wholly or not at all, also
+// where one script takes the steps of several callers;
 // that a claim is given to one token at a time; that the amounts which an
 // order's refunds hold never exceed its total by a claim; and that a server
 // which lost something (wiped, restarted, failed over) is noticed by the very

@@ -90,9 +90,10 @@ var sayings = []struct{ prefix, why string }{
 
 // saidInScript is what Redis said to a script's command. From version 7 on that is
 // the script's own error; before it, it stands within: "ERR Error running script
-// (call to f_...): @user_script:3: @user_script: 3: -READONLY You can't ...".
+// (call to f_...): @user_script:3: @user_script: 3: -READONLY You can't ...", and of
+// a step "@user_script: 3: -READONLY You can't ...".
 func saidInScript(text string) string {
-	if strings.HasPrefix(text, "ERR Error running script") {
+	if strings.HasPrefix(text, "ERR Error running script") || strings.HasPrefix(text, "@user_script") {
 		if i := strings.LastIndex(text, ": -"); i >= 0 {
 			return text[i+len(": -"):]
 		}

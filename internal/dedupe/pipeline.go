@@ -2,69 +2,93 @@ package dedupe
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
 
 const (
-	pipelines    = 2  // under way to one server at a time: one is on the wire while Redis works on the other
-	pipelineMost = 64 // scripts of one: Redis does nothing else meanwhile, some 30 us each
+	pipelines = 2  // under way to one server at a time: one is on the wire while Redis works on the other
+	stepsMost = 64 // of one pipeline: Redis does nothing else meanwhile, some 20 us each
 )
 
-// eval sends a script to the server that has the merchant, in a pipeline with those of other callers. Whoever comes alone
-// waits for nobody. What a pipeline cannot carry (a script that the server does not have, a slot that has moved) goes
-// alone. An error leaves open whether the step was taken, as ever.
-func (s *Store) eval(ctx context.Context, script *redis.Script, names []string, args []any) ([]any, error) {
-	server, err := s.serverOf(ctx, names[0])
+// step is one of lua/steps.lua on its way; answer and err are set before done is closed.
+type step struct {
+	ctx        context.Context
+	name       string
+	keys, args []string
+	answer     any
+	err        error
+	done       chan struct{}
+}
+
+// take sends a step to the server that has the merchant, in one script with those of other callers. Whoever comes alone
+// waits for nobody. A script that the server refuses as a whole (it does not have it, a slot has moved, a proxy sees
+// several slots) is sent once more for each step. An error leaves open whether the step was taken, as ever.
+func (s *Store) take(one *step) ([]any, error) {
+	server, err := s.serverOf(one.ctx, one.keys[0])
 	if err != nil {
 		return nil, err
 	}
 	shared, there := s.queues.Load(server)
 	if !there {
-		shared, _ = s.queues.LoadOrStore(server, &pipeline{server: server})
+		_, slots := s.client.(*redis.ClusterClient)
+		shared, _ = s.queues.LoadOrStore(server, &pipeline{server: server, script: s.scripts.steps, slots: slots})
 	}
-	cmd, err := shared.(*pipeline).eval(ctx, script, names, args)
+	err = shared.(*pipeline).take(one)
+	if _, refused := errors.AsType[redis.Error](err); refused {
+		var answers []any
+		if answers, err = s.scripts.steps.Run(one.ctx, s.client, one.keys, one.appendTo(nil)...).Slice(); err == nil {
+			err = handOut([]*step{one}, answers)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := cmd.Err(); err != nil && alone(err) {
-		return script.Run(ctx, s.client, names, args...).Slice()
+	answer, ok := one.answer.([]any)
+	if !ok {
+		return nil, fmt.Errorf("dedupe: a step answered %T, want a list", one.answer)
 	}
-	return cmd.Slice()
+	return answer, nil
 }
 
-// alone says whether a script was not run for a reason that a call of its own overcomes.
-func alone(err error) bool {
-	for _, reason := range []string{"NOSCRIPT", "MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"} {
-		if redis.HasErrorPrefix(err, reason) {
-			return true
-		}
+// appendTo appends what lua/steps.lua is told of a step beside its keys. Go-redis takes pointers to strings, and putting
+// those into an interface allocates nothing.
+func (one *step) appendTo(args []any) []any {
+	args = append(args, &one.name, len(one.keys), len(one.args))
+	for i := range one.args {
+		args = append(args, &one.args[i])
 	}
-	return false
+	return args
+}
+
+// handOut gives each step its answer.
+func handOut(steps []*step, answers []any) error {
+	if len(answers) != len(steps) {
+		return fmt.Errorf("dedupe: a script answered %d steps, want %d", len(answers), len(steps))
+	}
+	for i, one := range steps {
+		one.answer = answers[i]
+	}
+	return nil
 }
 
 // pipeline is the way to one server.
 type pipeline struct {
 	server *redis.Client
+	script *redis.Script
+	slots  bool // it is one of a cluster: a script has one slot, so one merchant
 
 	mu      sync.Mutex
 	waiting []*step
 	running int
 }
 
-// step is one script on its way; cmd is set before done is closed.
-type step struct {
-	ctx    context.Context
-	script *redis.Script
-	names  []string
-	args   []any
-	cmd    *redis.Cmd
-	done   chan struct{}
-}
-
-func (p *pipeline) eval(ctx context.Context, script *redis.Script, names []string, args []any) (*redis.Cmd, error) {
-	one := &step{ctx: ctx, script: script, names: names, args: args, done: make(chan struct{})}
+func (p *pipeline) take(one *step) error {
 	p.mu.Lock()
 	p.waiting = append(p.waiting, one)
 	if p.running < pipelines {
@@ -74,31 +98,24 @@ func (p *pipeline) eval(ctx context.Context, script *redis.Script, names []strin
 	p.mu.Unlock()
 	select {
 	case <-one.done:
-		return one.cmd, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+		return one.err
+	case <-one.ctx.Done():
+		return one.ctx.Err()
 	}
 }
 
 // run sends until nobody waits.
 func (p *pipeline) run() {
-	for steps := p.take(); steps != nil; steps = p.take() {
-		pipe := p.server.Pipeline()
-		for _, one := range steps {
-			one.cmd = one.script.EvalSha(context.Background(), pipe, one.names, one.args...)
-		}
-		_, _ = pipe.Exec(context.Background()) // the client's time-outs bound it; each command has its own error
-		for _, one := range steps {
-			close(one.done)
-		}
+	for steps := p.next(); steps != nil; steps = p.next() {
+		p.send(p.scripts(steps))
 	}
 }
 
-// take is the next pipeline, without those whose callers have gone; nil: nobody waits.
-func (p *pipeline) take() (steps []*step) {
+// next is what goes in the next pipeline, without the steps whose callers have gone; nil: nobody waits.
+func (p *pipeline) next() (steps []*step) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.waiting) > 0 && len(steps) < pipelineMost {
+	for len(p.waiting) > 0 && len(steps) < stepsMost {
 		one := p.waiting[0]
 		p.waiting = p.waiting[1:]
 		if one.ctx.Err() == nil {
@@ -110,4 +127,56 @@ func (p *pipeline) take() (steps []*step) {
 		p.running--
 	}
 	return steps
+}
+
+// scripts parts steps into those that one script may take.
+func (p *pipeline) scripts(steps []*step) (scripts [][]*step) {
+	if !p.slots {
+		return [][]*step{steps}
+	}
+	slices.SortStableFunc(steps, func(a, b *step) int { return strings.Compare(a.keys[0], b.keys[0]) })
+	for from, i := 0, 1; i <= len(steps); i++ {
+		if i == len(steps) || steps[i].keys[0] != steps[from].keys[0] {
+			scripts = append(scripts, steps[from:i])
+			from = i
+		}
+	}
+	return scripts
+}
+
+func (p *pipeline) send(scripts [][]*step) {
+	pipe := p.server.Pipeline()
+	cmds := make([]*redis.Cmd, len(scripts))
+	for i, steps := range scripts {
+		cmds[i] = pipe.Do(context.Background(), p.command(steps)...)
+	}
+	_, _ = pipe.Exec(context.Background()) // the client's time-outs bound it; each command has its own error
+	for i, steps := range scripts {
+		answers, err := cmds[i].Slice()
+		if err == nil {
+			err = handOut(steps, answers)
+		}
+		for _, one := range steps {
+			one.err = err
+			close(one.done)
+		}
+	}
+}
+
+func (p *pipeline) command(steps []*step) []any {
+	values := 3
+	for _, one := range steps {
+		values += len(one.keys) + 3 + len(one.args)
+	}
+	command := append(make([]any, 0, values), "evalsha", p.script.Hash(), 0)
+	for _, one := range steps {
+		for i := range one.keys {
+			command = append(command, &one.keys[i])
+		}
+	}
+	command[2] = len(command) - 3
+	for _, one := range steps {
+		command = one.appendTo(command)
+	}
+	return command
 }

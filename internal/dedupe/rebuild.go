@@ -152,7 +152,7 @@ func toldBy(merchant string, rec refund.Record) ([]any, error) {
 // Note stores how far the status topic is surely reflected in Redis, in a form
 // of the caller's. Errors: *refund.Unavailable.
 func (s *Store) Note(ctx context.Context, merchant, offsets string) error {
-	_, err := s.run(ctx, s.scripts.note, merchant, []string{s.keys(merchant).offsets()}, offsets)
+	_, err := s.run(ctx, "note", merchant, []string{s.keys(merchant).offsets()}, offsets)
 	return err
 }
 

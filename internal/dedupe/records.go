@@ -10,7 +10,7 @@ import (
 
 // Load implements refund.Records (lua/load.lua). Errors: *refund.Unavailable.
 func (s *Store) Load(ctx context.Context, key refund.Key) (refund.Record, error) {
-	reply, err := s.run(ctx, s.scripts.load, key.Merchant, []string{s.keys(key.Merchant).record(key.RefundNo)})
+	reply, err := s.run(ctx, "load", key.Merchant, []string{s.keys(key.Merchant).record(key.RefundNo)})
 	if err != nil {
 		return refund.Record{}, err
 	}
@@ -26,9 +26,9 @@ func (s *Store) Record(ctx context.Context, next refund.Record, endLease string)
 		return refund.Record{}, false, err
 	}
 	key, k := next.Key(), s.keys(next.Request.Merchant)
-	reply, err := s.runAt(ctx, s.scripts.record, key.Merchant, next.Epoch,
+	reply, err := s.runAt(ctx, "record", key.Merchant, next.Epoch,
 		[]string{k.record(key.RefundNo), k.order(next.Order)},
-		next.Version, pack(next, next.Request.Content(), ""), endLease, next.Request.OrderAmount.Minor, s.retention, k.orders())
+		number(next.Version), pack(next, next.Request.Content(), ""), endLease, number(next.Request.OrderAmount.Minor), s.retention, k.orders())
 	if _, moved := errors.AsType[*movedError](err); moved {
 		now, err := s.Load(ctx, key)
 		return now, false, err
@@ -47,7 +47,7 @@ func (s *Store) Record(ctx context.Context, next refund.Record, endLease string)
 // Published implements refund.Records (lua/published.lua). Errors:
 // *refund.Unavailable.
 func (s *Store) Published(ctx context.Context, key refund.Key, sequence int64) (refund.Record, error) {
-	reply, err := s.run(ctx, s.scripts.published, key.Merchant, []string{s.keys(key.Merchant).record(key.RefundNo)}, sequence)
+	reply, err := s.run(ctx, "published", key.Merchant, []string{s.keys(key.Merchant).record(key.RefundNo)}, number(sequence))
 	if err != nil {
 		return refund.Record{}, err
 	}

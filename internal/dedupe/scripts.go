@@ -27,39 +27,44 @@ var clockOfServer string
 // scripts are sent by their hash, and in full where the server does not have
 // them (after a restart, a failover, a SCRIPT FLUSH).
 type scripts struct {
-	claim, resend, record, load, published                     *redis.Script
-	epoch, begin, lock, unlock, restore, note, notes, identity *redis.Script
+	steps                                                *redis.Script // of all that goes on under an epoch
+	epoch, begin, lock, unlock, restore, notes, identity *redis.Script
 }
+
+// stepNames are the files of the steps that lua/steps.lua takes.
+var stepNames = []string{"claim", "resend", "record", "load", "published", "note"}
 
 // scriptsOfServer are those that go by the server's clock.
 var scriptsOfServer = sync.OnceValue(func() scripts { return load(clockOfServer) })
 
 func load(clock string) scripts {
+	read := func(name string) string {
+		source, err := sources.ReadFile("lua/" + name + ".lua")
+		if err != nil {
+			panic(err) // embedded at build time: only a wrong name gets here
+		}
+		return string(source) + "\n"
+	}
 	compose := func(names ...string) *redis.Script {
-		text := clock
-		for _, name := range append([]string{"lib"}, names...) {
-			source, err := sources.ReadFile("lua/" + name + ".lua")
-			if err != nil {
-				panic(err) // embedded at build time: only a wrong name gets here
-			}
-			text += string(source) + "\n"
+		text := clock + read("lib")
+		for _, name := range names {
+			text += read(name)
 		}
 		return redis.NewScript(inPlace(text))
 	}
+	steps := clock + read("lib") + read("form") + read("order") + read("rate") + "local steps = {}\n"
+	for _, name := range stepNames {
+		steps += "function steps." + name + "()\n" + read(name) + "end\n"
+	}
 	return scripts{
-		claim:     compose("form", "order", "rate", "claim"),
-		resend:    compose("form", "order", "rate", "resend"),
-		record:    compose("form", "order", "record"),
-		load:      compose("load"),
-		published: compose("published"),
-		epoch:     compose("epoch"),
-		begin:     compose("begin"),
-		lock:      compose("lock"),
-		unlock:    compose("unlock"),
-		restore:   compose("form", "order", "restore"),
-		note:      compose("note"),
-		notes:     compose("notes"),
-		identity:  compose("identity"),
+		steps:    redis.NewScript(inPlace(steps + read("steps"))),
+		epoch:    compose("epoch"),
+		begin:    compose("begin"),
+		lock:     compose("lock"),
+		unlock:   compose("unlock"),
+		restore:  compose("form", "order", "restore"),
+		notes:    compose("notes"),
+		identity: compose("identity"),
 	}
 }
 
@@ -108,30 +113,33 @@ func (r reply) number(i int) int64 {
 	return n
 }
 
-// run sends one script for a merchant under the epoch that its sentinel had last
-// time. Where it has moved on since (another worker ended a rebuild) the step is
-// sent once more under the new one; keysAndArgs begin after the sentinel and the
-// epoch.
-func (s *Store) run(ctx context.Context, script *redis.Script, merchant string, names []string, args ...any) (reply, error) {
+// run takes a step of lua/steps.lua for a merchant under the epoch that its sentinel
+// had last time. Where it has moved on since (another worker ended a rebuild) the
+// step is sent once more under the new one; names and args begin after the
+// sentinel and the epoch.
+func (s *Store) run(ctx context.Context, step, merchant string, names []string, args ...string) (reply, error) {
 	epoch, err := s.epoch(ctx, merchant)
 	if err != nil {
 		return reply{}, err
 	}
-	answer, err := s.runAt(ctx, script, merchant, epoch, names, args...)
+	answer, err := s.runAt(ctx, step, merchant, epoch, names, args...)
 	if moved, ok := errors.AsType[*movedError](err); ok {
 		s.epochs.Store(merchant, moved.to)
-		answer, err = s.runAt(ctx, script, merchant, moved.to, names, args...)
+		answer, err = s.runAt(ctx, step, merchant, moved.to, names, args...)
 	}
 	return answer, err
 }
 
-// runAt sends one script under a given epoch. *movedError: the sentinel has
+// runAt takes one step under a given epoch. *movedError: the sentinel has
 // another.
-func (s *Store) runAt(ctx context.Context, script *redis.Script, merchant string, epoch int64, names []string, args ...any) (reply, error) {
-	names = append([]string{s.keys(merchant).sentinel()}, names...)
-	args = append([]any{epoch}, args...)
+func (s *Store) runAt(ctx context.Context, name, merchant string, epoch int64, names []string, args ...string) (reply, error) {
+	one := &step{
+		ctx: ctx, name: name, done: make(chan struct{}),
+		keys: append([]string{s.keys(merchant).sentinel()}, names...),
+		args: append([]string{number(epoch)}, args...),
+	}
 	seen := time.Now()
-	raw, err := s.eval(ctx, script, names, args)
+	raw, err := s.take(one)
 	if err != nil {
 		return reply{}, unavailable(err)
 	}
@@ -141,6 +149,8 @@ func (s *Store) runAt(ctx context.Context, script *redis.Script, merchant string
 	}
 	answer.seen, answer.epoch = seen, epoch
 	switch answer.word {
+	case "failed":
+		return reply{}, unavailable(stepError(answer.value))
 	case "gone":
 		s.epochs.Delete(merchant)
 		return reply{}, gone(merchant)
@@ -156,6 +166,13 @@ func (s *Store) runAt(ctx context.Context, script *redis.Script, merchant string
 	}
 	return answer, nil
 }
+
+// stepError is what Redis said to one of the steps of a script. It is a
+// redis.Error.
+type stepError string
+
+func (e stepError) Error() string { return string(e) }
+func (e stepError) RedisError()   {}
 
 func parse(raw []any) (reply, error) {
 	if len(raw) < 3 {
@@ -184,7 +201,9 @@ func (r reply) record(key refund.Key) (refund.Record, error) {
 	return rec, nil
 }
 
-func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+func number(n int64) string { return strconv.FormatInt(n, 10) }
+
+func millis(d time.Duration) string { return number(d.Milliseconds()) }
 
 // stamp is an instant in ms since 1970; 0 is the zero time.
 func stamp(t time.Time) int64 {

@@ -1,9 +1,12 @@
 package dedupe
 
 import (
+	"errors"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/refundworker/refundworker/internal/refund"
 )
 
 // parts of scripts, which no caller names alone.
@@ -107,6 +110,20 @@ func TestConstantsOfTheScripts(t *testing.T) {
 			if declared[word] {
 				t.Errorf("%s has the name of a constant", text)
 			}
+		}
+	}
+}
+
+// TestWhatRedisSaysWithinAScript: servers before version 7 put it behind the place in the script.
+func TestWhatRedisSaysWithinAScript(t *testing.T) {
+	for _, text := range []string{
+		"OOM command not allowed when used memory > 'maxmemory'.",
+		"@user_script: 13: -OOM command not allowed when used memory > 'maxmemory'.",
+		"ERR Error running script (call to f_6b1b): @user_script:13: @user_script: 13: -OOM command not allowed when used memory > 'maxmemory'.",
+	} {
+		down, ok := errors.AsType[*refund.Unavailable](unavailable(stepError(text)))
+		if !ok || !strings.Contains(down.Why, "out of memory") {
+			t.Errorf("%s: %v", text, down)
 		}
 	}
 }

@@ -11,9 +11,6 @@
 --       with its amount reserved within the order's total. 'indoubt' gives the lease for a query and changes nothing
 --       else. The same token gets the same answer for as long as it is the latest.
 
-local refused = refusal()
-if refused then return refused end
-
 local member, token, lease, follow_up, place = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local content, amount, currency, total = ARGV[7], tonumber(ARGV[8]), ARGV[9], tonumber(ARGV[10])
 local per_second, most, interval, order = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV[14]

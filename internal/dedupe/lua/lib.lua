@@ -1,4 +1,5 @@
--- What every script begins with: the sentinel and the clock.
+-- What every script begins with: the sentinel and the clock. A script is one step, or takes several (steps.lua), each with
+-- KEYS and ARGV of its own.
 --
 -- KEYS[1] is always the merchant's sentinel, ARGV[1] always the epoch that the caller believes in.
 -- Every answer is a list {word, clock in microseconds, record or '', ...}; the words of a refusal are
@@ -7,22 +8,30 @@
 --   'moved', epoch   the sentinel has another epoch than the caller
 -- and nothing is read or written then.
 --
--- A server that is full refuses a script at its first write, and the script as a whole, but only where that write may
--- need memory: so no script that goes on to write more begins by removing something.
+-- A server that is full refuses a step at its first write, and the step as a whole, but only where that write may need
+-- memory: so no step that goes on to write more begins by removing something. Those that come in the same script after one
+-- that has written are let through.
 --
 -- All keys of a merchant lie in one slot. Numbers are whole and below 2^53, so a Lua double holds them exactly; they are
 -- written by '%d' alone, which holds them on a server of 64 bits (another is refused), since Lua's own rendering rounds
 -- at 14 digits.
 
+local KEYS, ARGV = KEYS, ARGV
+
 local function num(n) return string.format('%d', n) end
 
 -- The identity of the history that this server writes. It changes with every restart and every promotion of a master,
 -- so a write that a failover or a restart lost cannot go unnoticed: the comparison is part of the step itself.
+local identity
 local function server()
+  if identity then return identity end
+  identity = ''
   local info = redis.pcall('INFO', 'replication')
-  if type(info) ~= 'string' then return '' end
-  local _, before = string.find(info, 'master_replid:', 1, true)
-  return before and string.match(info, '^%w+', before + 1) or ''
+  if type(info) == 'string' then
+    local _, before = string.find(info, 'master_replid:', 1, true)
+    identity = before and string.match(info, '^%w+', before + 1) or ''
+  end
+  return identity
 end
 
 -- Why a stored record is not what this version writes.

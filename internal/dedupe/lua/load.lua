@@ -5,6 +5,4 @@
 -- Answer {'ok', clock, record or ''}
 -- Guarantee  what was stored under this epoch by the server that the sentinel names.
 
-local refused = refusal()
-if refused then return refused end
 return {'ok', now, redis.call('GET', KEYS[2]) or ''}

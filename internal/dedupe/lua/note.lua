@@ -5,7 +5,5 @@
 -- Answer {'ok', clock, ''}
 -- Guarantee  written only by who knows the epoch of this very server.
 
-local refused = refusal()
-if refused then return refused end
 redis.call('SET', KEYS[2], ARGV[2])
 return {'ok', now, ''}

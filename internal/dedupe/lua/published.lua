@@ -5,9 +5,6 @@
 -- Answer {'ok', clock, record or ''}: the record as it is now, so that the caller sees whether it has moved on
 -- Guarantee  the highest sequence known to be published only grows. The version stays, so no news conflicts with it.
 
-local refused = refusal()
-if refused then return refused end
-
 local value = redis.call('GET', KEYS[2])
 if not value then return {'ok', now, ''} end
 

@@ -9,9 +9,6 @@
 --       What only scripts write (token, lease, follow-up, published, content) is kept. The new event says whether its
 --       order is fully refunded. Repeating a step whose reply was lost answers 'ok' again.
 
-local refused = refusal()
-if refused then return refused end
-
 local value = redis.call('GET', KEYS[2])
 local old, new = unpack_record(value), unpack_record(ARGV[3])
 local expected, version = tonumber(ARGV[2]), old and tonumber(old[VERSION]) or 0

@@ -8,9 +8,6 @@
 --       known from a callback alone was never asked for: not ours; what was only waiting is claimed anew, not resent. The
 --       call counts at the merchant's rate, but does not wait for it.
 
-local refused = refusal()
-if refused then return refused end
-
 local version, token, lease = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local value = redis.call('GET', KEYS[2])
 local r = unpack_record(value)
