@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -17,7 +18,7 @@ import (
 // characters.
 type place struct{ line, column int }
 
-type kind int
+type kind uint8
 
 const (
 	null kind = iota
@@ -64,7 +65,9 @@ func (n *node) get(key string) *node {
 // builder turns the YAML library's tree into ours.
 type builder struct {
 	anchors map[string]*node
-	secrets []*node // literal values of keys that hold secrets: never to be shown
+	keys    map[string]string // each key's text once
+	secrets []*node           // literal values of keys that hold secrets: never to be shown
+	above   int               // lines before the piece that is read
 
 	unfolded int // values that came through aliases
 	tooMuch  bool
@@ -81,15 +84,22 @@ func isSecret(key string) bool {
 // parse reads the text. Problems of its form are told to problem; the answer is
 // nil where nothing of it can be read.
 func parse(text []byte, problem func(place, string)) (root *node, secrets []*node) {
-	b := &builder{anchors: map[string]*node{}, problem: problem}
+	if root, secrets, ok := parseByPieces(string(text), problem); ok {
+		return root, secrets
+	}
+	return parseWhole(string(text), problem)
+}
+
+func parseWhole(text string, problem func(place, string)) (root *node, secrets []*node) {
+	b := newBuilder(problem)
 	defer func() {
 		if p := recover(); p != nil { // the library's, on input that no person writes
 			problem(place{1, 1}, "cannot be read as YAML")
 			root = nil
 		}
 	}()
-	tokens := addresses(lexer.Tokenize(string(text)))
-	if at, deep := nested(tokens); deep {
+	tokens := addresses(lexer.Tokenize(text))
+	if at, deep := b.nested(tokens); deep {
 		problem(at, fmt.Sprintf("more than %d levels deep", mostNested))
 		return nil, nil
 	}
@@ -98,7 +108,7 @@ func parse(text []byte, problem func(place, string)) (root *node, secrets []*nod
 	switch {
 	case errors.As(err, &wrong) && wrong.GetToken() != nil:
 		what, _, _ := strings.Cut(wrong.GetMessage(), "\n")
-		problem(placeOf(wrong.GetToken()), "not YAML: "+what)
+		problem(b.placeOf(wrong.GetToken()), "not YAML: "+what)
 		return nil, nil
 	case err != nil:
 		problem(place{1, 1}, "not YAML")
@@ -111,7 +121,7 @@ func parse(text []byte, problem func(place, string)) (root *node, secrets []*nod
 			continue
 		}
 		if bodies++; bodies > 1 {
-			problem(firstPlace(doc.Body, place{1, 1}), "a second document: one file holds one configuration")
+			problem(b.firstPlace(doc.Body, place{1, 1}), "a second document: one file holds one configuration")
 			break
 		}
 		root = b.build(doc.Body, place{1, 1}, false)
@@ -119,11 +129,15 @@ func parse(text []byte, problem func(place, string)) (root *node, secrets []*nod
 	return root, b.secrets
 }
 
-func placeOf(t *token.Token) place {
+func newBuilder(problem func(place, string)) *builder {
+	return &builder{anchors: map[string]*node{}, keys: map[string]string{}, problem: problem}
+}
+
+func (b *builder) placeOf(t *token.Token) place {
 	if t == nil || t.Position == nil {
 		return place{1, 1}
 	}
-	return place{t.Position.Line, max(t.Position.Column, 1)}
+	return place{b.above + t.Position.Line, max(t.Position.Column, 1)}
 }
 
 // build makes our node of one of the library's. at is the place of its key, or of
@@ -141,7 +155,7 @@ func (b *builder) build(n ast.Node, at place, secret bool) *node {
 		if built, ok := b.anchors[name]; ok {
 			return b.again(n, built, at)
 		}
-		b.problem(placeOf(n.GetToken()), fmt.Sprintf("*%s: no anchor &%s stands before it", name, name))
+		b.problem(b.placeOf(n.GetToken()), fmt.Sprintf("*%s: no anchor &%s stands before it", name, name))
 		return &node{kind: null, at: at}
 	case *ast.TagNode:
 		return b.build(n.Value, at, secret)
@@ -151,11 +165,7 @@ func (b *builder) build(n ast.Node, at place, secret bool) *node {
 		return b.mapping([]*ast.MappingValueNode{n}, at, secret)
 	case *ast.SequenceNode:
 		built := &node{kind: list, at: at, weight: 1}
-		for _, item := range n.Values {
-			one := b.build(item, firstPlace(item, at), secret)
-			built.items = append(built.items, one)
-			built.weight += one.weight
-		}
+		b.items(built, n.Values, secret)
 		return built
 	case *ast.LiteralNode:
 		literal := b.scalar(n.Value.Value, n.GetToken(), secret)
@@ -168,6 +178,15 @@ func (b *builder) build(n ast.Node, at place, secret bool) *node {
 	}
 }
 
+// items puts entries behind those that a list has.
+func (b *builder) items(of *node, values []ast.Node, secret bool) {
+	for _, item := range values {
+		one := b.build(item, b.firstPlace(item, of.at), secret)
+		of.items = append(of.items, one)
+		of.weight += one.weight
+	}
+}
+
 // again is a node that an alias names, unless that, repeated, unfolds to more than
 // any configuration has: a small file could otherwise keep us busy for hours.
 func (b *builder) again(n *ast.AliasNode, built *node, at place) *node {
@@ -176,7 +195,7 @@ func (b *builder) again(n *ast.AliasNode, built *node, at place) *node {
 	}
 	if !b.tooMuch {
 		b.tooMuch = true
-		b.problem(placeOf(n.GetToken()), fmt.Sprintf("aliases unfold to more than %d values", mostUnfolded))
+		b.problem(b.placeOf(n.GetToken()), fmt.Sprintf("aliases unfold to more than %d values", mostUnfolded))
 	}
 	return &node{kind: null, at: at}
 }
@@ -188,22 +207,25 @@ const (
 )
 
 // firstPlace is where an entry of a list begins.
-func firstPlace(n ast.Node, otherwise place) place {
+func (b *builder) firstPlace(n ast.Node, otherwise place) place {
 	switch n := n.(type) {
 	case nil:
 		return otherwise
 	case *ast.MappingNode:
 		if !n.IsFlowStyle && len(n.Values) > 0 {
-			return placeOf(n.Values[0].Key.GetToken())
+			return b.placeOf(n.Values[0].Key.GetToken())
 		}
 	case *ast.MappingValueNode:
-		return placeOf(n.Key.GetToken())
+		return b.placeOf(n.Key.GetToken())
 	}
-	return placeOf(n.GetToken())
+	return b.placeOf(n.GetToken())
 }
 
 func (b *builder) scalar(text string, t *token.Token, secret bool) *node {
-	n := &node{kind: scalar, at: placeOf(t), text: text, source: strings.TrimSpace(t.Origin), weight: 1}
+	n := &node{kind: scalar, at: b.placeOf(t), text: text, source: strings.TrimSpace(t.Origin), weight: 1}
+	if n.source == text {
+		n.source = text // the same bytes: a large file is most often so
+	}
 	// A value with @ or ? may be an address with a password in it, however wrongly it is written.
 	if (secret || strings.ContainsAny(text, "@?")) && !pureReference.MatchString(text) {
 		b.secrets = append(b.secrets, n)
@@ -237,13 +259,13 @@ func addresses(tokens token.Tokens) token.Tokens {
 }
 
 // nested is where brackets and braces go too deep for the parser.
-func nested(tokens token.Tokens) (place, bool) {
+func (b *builder) nested(tokens token.Tokens) (place, bool) {
 	depth := 0
 	for _, t := range tokens {
 		switch t.Type {
 		case token.MappingStartType, token.SequenceStartType:
 			if depth++; depth > mostNested {
-				return placeOf(t), true
+				return b.placeOf(t), true
 			}
 		case token.MappingEndType, token.SequenceEndType:
 			depth--
@@ -265,45 +287,73 @@ func touch(a, b *token.Token) bool {
 	return a.Position.Line == b.Position.Line && a.Position.Column+len([]rune(a.Value)) == b.Position.Column
 }
 
-// mapping reads keys and values; what is merged in (<<) gives way to what is
-// written out.
+// mapping reads keys and values.
 func (b *builder) mapping(values []*ast.MappingValueNode, at place, secret bool) *node {
-	built := &node{kind: mapping, at: at, weight: 1}
-	var merged []*node
-	stands := map[string]bool{}
+	g := b.group(at)
+	g.add(values, secret)
+	return g.end()
+}
+
+// group is a mapping while it is read; what is merged in (<<) gives way to what is
+// written out, wherever it stands.
+type group struct {
+	*builder
+	built  *node
+	merged []*node
+	stands map[string]bool
+}
+
+func (b *builder) group(at place) *group {
+	return &group{builder: b, built: &node{kind: mapping, at: at, weight: 1}, stands: map[string]bool{}}
+}
+
+func (g *group) add(values []*ast.MappingValueNode, secret bool) {
 	for _, v := range values {
-		keyAt := placeOf(v.Key.GetToken())
+		keyAt := g.placeOf(v.Key.GetToken())
 		if v.Key.IsMergeKey() {
-			switch from := b.build(v.Value, keyAt, secret); from.kind {
+			switch from := g.build(v.Value, keyAt, secret); from.kind {
 			case mapping:
-				merged = append(merged, from)
+				g.merged = append(g.merged, from)
 			case list:
-				merged = append(merged, from.items...)
+				g.merged = append(g.merged, from.items...)
 			case scalar:
-				b.problem(keyAt, "<< must name an anchor of keys, such as *defaults")
+				g.problem(keyAt, "<< must name an anchor of keys, such as *defaults")
 			}
 			continue
 		}
-		key := keyText(v.Key)
-		if stands[key] {
-			b.problem(keyAt, fmt.Sprintf("key %q stands twice", key))
+		key := g.key(keyText(v.Key))
+		if g.stands[key] {
+			g.problem(keyAt, fmt.Sprintf("key %q stands twice", key))
 			continue
 		}
-		stands[key] = true
-		one := b.build(v.Value, keyAt, secret || isSecret(key))
-		built.members = append(built.members, member{key, keyAt, one})
-		built.weight += one.weight
+		g.stands[key] = true
+		g.built.members = append(g.built.members, member{key, keyAt, g.build(v.Value, keyAt, secret || isSecret(key))})
 	}
-	for _, from := range merged {
+}
+
+func (g *group) end() *node {
+	for _, from := range g.merged {
 		for _, m := range from.members {
-			if !stands[m.key] {
-				stands[m.key] = true
-				built.members = append(built.members, m)
-				built.weight += m.value.weight
+			if !g.stands[m.key] {
+				g.stands[m.key] = true
+				g.built.members = append(g.built.members, m)
 			}
 		}
 	}
-	return built
+	for _, m := range g.built.members {
+		g.built.weight += m.value.weight
+	}
+	g.built.members = slices.Clip(g.built.members)
+	return g.built
+}
+
+// key is the text, the same bytes for every key that reads so.
+func (b *builder) key(text string) string {
+	if one, ok := b.keys[text]; ok {
+		return one
+	}
+	b.keys[text] = text
+	return text
 }
 
 func keyText(key ast.MapKeyNode) string {
