@@ -110,6 +110,9 @@ func (c *core) open() error {
 		return err
 	}
 	c.merchants.put(accounts, c.cfg.Merchants)
+	if c.signals != nil {
+		c.cfg.Forget()
+	}
 	c.recorder = &refund.Recorder{
 		Records:   c.records(),
 		Publisher: c.publisher(),

@@ -98,13 +98,13 @@ func (m *merchants) heldNow() (names []string) {
 // build makes the accounts of a configuration. Those of merchants that kept is
 // told to keep are taken over, with their breakers and slots as they are.
 func (c *core) build(from []config.Merchant, kept func(merchant string) bool) (providers.Accounts, error) {
-	old, now := c.merchants.all(), providers.Accounts{}
+	old, now, hooks := c.merchants.all(), providers.Accounts{}, c.guardHooks()
 	for _, m := range from {
 		if account, is := old[m.Name]; is && kept(m.Name) {
 			now[m.Name] = account
 			continue
 		}
-		made, err := providers.Build([]providers.Settings{Settings(m)}, c.pool, c.guardHooks())
+		made, err := providers.Build([]providers.Settings{Settings(m)}, c.pool, hooks)
 		if err != nil {
 			return nil, err
 		}

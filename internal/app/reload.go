@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/refundworker/refundworker/internal/config"
@@ -12,7 +11,8 @@ import (
 // Option changes how Worker or Bridge runs.
 type Option func(*core)
 
-// ReloadOn has the configuration's file read again at each signal.
+// ReloadOn has the configuration's file read again at each signal. The configuration
+// given beside it is for nobody else: what is not needed any more is forgotten.
 func ReloadOn(signals <-chan os.Signal) Option { return func(c *core) { c.signals = signals } }
 
 // followSignals reloads until ctx ends.
@@ -48,12 +48,17 @@ func (c *core) reload(added func(merchants []string)) {
 		c.log.Info().Msg("the configuration has not changed")
 		return
 	}
-	accounts, err := c.build(next.Merchants, func(merchant string) bool { return !slices.Contains(changes.Changed, merchant) })
+	changed := map[string]bool{}
+	for _, merchant := range changes.Changed {
+		changed[merchant] = true
+	}
+	accounts, err := c.build(next.Merchants, func(merchant string) bool { return !changed[merchant] })
 	if err != nil {
 		c.metrics.Reloaded("refused")
 		c.log.Error().Err(err).Msg("the configuration in use stays, nothing of the new one is taken")
 		return
 	}
+	next.Forget()
 	c.toKafka.set(next.Kafka.SASL.Username, next.Kafka.SASL.Password, next.Kafka.TLS)
 	c.toRedis.set(next.Redis.Username, next.Redis.Password, next.Redis.TLS)
 	c.merchants.put(accounts, next.Merchants)

@@ -55,13 +55,17 @@ func (c *Config) Compare(next *Config) Changes {
 			changes.Credentials = append(changes.Credentials, tls.path+".cert_file")
 		}
 	}
+	added := map[string]*Merchant{}
+	for i := range next.Merchants {
+		added[next.Merchants[i].Name] = &next.Merchants[i]
+	}
 	for _, was := range c.Merchants {
-		i := slices.IndexFunc(next.Merchants, func(m Merchant) bool { return m.Name == was.Name })
-		if i < 0 {
+		then := added[was.Name]
+		delete(added, was.Name)
+		if then == nil {
 			changes.Restart = append(changes.Restart, "merchants: "+was.Name+" is gone")
 			continue
 		}
-		then := next.Merchants[i]
 		switch {
 		case was.Provider != then.Provider:
 			changes.Restart = append(changes.Restart, then.path+".provider")
@@ -72,7 +76,7 @@ func (c *Config) Compare(next *Config) Changes {
 		}
 	}
 	for _, m := range next.Merchants {
-		if !slices.ContainsFunc(c.Merchants, func(was Merchant) bool { return was.Name == m.Name }) {
+		if added[m.Name] != nil {
 			changes.Added = append(changes.Added, m.Name)
 		}
 	}

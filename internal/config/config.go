@@ -198,6 +198,16 @@ func Load(path string, options ...Option) (*Config, error) {
 	return cfg, nil
 }
 
+// Forget lets go of the file's text and of the providers' blocks: of a configuration
+// with many merchants that is most of it. It is for whoever has made all accounts.
+// Account().Decode is an error from then on, and MerchantFinding knows no place.
+func (c *Config) Forget() {
+	c.doc.lines, c.doc.root, c.doc.masks, c.doc.broken = nil, nil, nil, nil
+	for i := range c.Merchants {
+		c.Merchants[i].block = nil
+	}
+}
+
 // Path is the configuration file: the flag's value or else the environment's
 // REFUND_CONFIG.
 func Path(flag string) (string, error) {

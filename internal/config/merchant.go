@@ -119,8 +119,8 @@ func (m Merchant) decode(into any) error {
 	if target.Kind() != reflect.Pointer || target.Elem().Kind() != reflect.Struct {
 		return fmt.Errorf("config: the block of %s is read into a pointer to a struct, not into %T", m.Name, into)
 	}
-	if m.doc == nil {
-		return fmt.Errorf("config: merchant %s was not read from a file", m.Name)
+	if m.doc == nil || m.doc.root == nil {
+		return fmt.Errorf("config: merchant %s was not read from a file, or that is forgotten", m.Name)
 	}
 	d, path := m.doc.fork(), join(m.path, m.Provider)
 	for key := range fieldsOf(target.Elem().Type()) {

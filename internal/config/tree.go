@@ -65,7 +65,7 @@ func (n *node) get(key string) *node {
 // builder turns the YAML library's tree into ours.
 type builder struct {
 	anchors map[string]*node
-	keys    map[string]string // each key's text once
+	texts   map[string]string // each text once: merchants have most of theirs in common
 	secrets []*node           // literal values of keys that hold secrets: never to be shown
 	above   int               // lines before the piece that is read
 
@@ -130,7 +130,7 @@ func parseWhole(text string, problem func(place, string)) (root *node, secrets [
 }
 
 func newBuilder(problem func(place, string)) *builder {
-	return &builder{anchors: map[string]*node{}, keys: map[string]string{}, problem: problem}
+	return &builder{anchors: map[string]*node{}, texts: map[string]string{}, problem: problem}
 }
 
 func (b *builder) placeOf(t *token.Token) place {
@@ -222,10 +222,7 @@ func (b *builder) firstPlace(n ast.Node, otherwise place) place {
 }
 
 func (b *builder) scalar(text string, t *token.Token, secret bool) *node {
-	n := &node{kind: scalar, at: b.placeOf(t), text: text, source: strings.TrimSpace(t.Origin), weight: 1}
-	if n.source == text {
-		n.source = text // the same bytes: a large file is most often so
-	}
+	n := &node{kind: scalar, at: b.placeOf(t), text: b.once(text), source: b.once(strings.TrimSpace(t.Origin)), weight: 1}
 	// A value with @ or ? may be an address with a password in it, however wrongly it is written.
 	if (secret || strings.ContainsAny(text, "@?")) && !pureReference.MatchString(text) {
 		b.secrets = append(b.secrets, n)
@@ -321,7 +318,7 @@ func (g *group) add(values []*ast.MappingValueNode, secret bool) {
 			}
 			continue
 		}
-		key := g.key(keyText(v.Key))
+		key := g.once(keyText(v.Key))
 		if g.stands[key] {
 			g.problem(keyAt, fmt.Sprintf("key %q stands twice", key))
 			continue
@@ -347,12 +344,12 @@ func (g *group) end() *node {
 	return g.built
 }
 
-// key is the text, the same bytes for every key that reads so.
-func (b *builder) key(text string) string {
-	if one, ok := b.keys[text]; ok {
+// once is the text, the same bytes for all that read so.
+func (b *builder) once(text string) string {
+	if one, ok := b.texts[text]; ok {
 		return one
 	}
-	b.keys[text] = text
+	b.texts[text] = text
 	return text
 }
 

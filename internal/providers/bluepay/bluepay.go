@@ -69,6 +69,7 @@ func New(m account.Merchant, pool *transport.Pool) (*Gateway, error) {
 	if g.client, err = pool.Client(m); err != nil {
 		return nil, err
 	}
+	g.merchant.Decode, g.merchant.Path = nil, nil // they hold the configuration's file
 	return g, nil
 }
 

@@ -34,8 +34,8 @@ const (
 	queryUnified = "unified"
 )
 
-// defaultServices are the vendor's names by METHOD.FLOW; what is not there is not
-// offered.
+// defaultServices are the vendor's names by METHOD.FLOW, not to be changed; what is
+// not there is not offered.
 var defaultServices = map[string]string{
 	"WeChat.refund": "service.wechat.jsapi.Refund",
 	"WeChat.apply":  "service.wechat.jsapi.ApplyRefund",
@@ -48,14 +48,17 @@ func decode(m account.Merchant) (*settings, error) {
 	if err := m.Decode(s); err != nil {
 		return nil, err
 	}
-	services := maps.Clone(defaultServices)
-	maps.Copy(services, s.Services)
 	found := s.findings()
 	if m.Exponent < 0 || m.Exponent > 2 {
 		found = append(found, fmt.Errorf("currency_exponent: %s would have %d decimals, eftPay prints at most 2", m.Currency.Code, m.Exponent))
 	}
 	if len(found) > 0 {
 		return nil, errors.Join(found...)
+	}
+	services := defaultServices
+	if len(s.Services) > 0 {
+		services = maps.Clone(services)
+		maps.Copy(services, s.Services)
 	}
 	s.Services = services
 	return s, nil

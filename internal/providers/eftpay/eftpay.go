@@ -59,6 +59,7 @@ func New(m account.Merchant, pool *transport.Pool) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.Decode, m.Path = nil, nil // they hold the configuration's file
 	return &Gateway{merchant: m, settings: s, keys: newKeyring(s), client: client}, nil
 }
 
