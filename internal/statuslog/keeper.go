@@ -25,7 +25,8 @@ type Config struct {
 	After func(n int) time.Duration
 	// Quiet is how long nothing is claimed after a loss: claim_lease, and with replicas failover_grace more.
 	Quiet time.Duration
-	// Every is the time between two looks at each merchant, which note how far the topic is reflected.
+	// Every is the time between two looks, which note how far the topic is reflected: each at the next thousand merchants,
+	// or at all once somebody has called Wake or one of them has lost something.
 	Every   time.Duration
 	Logger  zerolog.Logger
 	Metrics Metrics
@@ -53,6 +54,7 @@ type Rebuilt struct {
 type Keeper struct {
 	Config
 	wake chan struct{}
+	next int // merchant of the next look
 
 	mu   sync.Mutex
 	busy map[string]bool
@@ -64,8 +66,8 @@ func NewKeeper(c Config) *Keeper {
 	return &Keeper{Config: c, wake: make(chan struct{}, 1), busy: map[string]bool{}}
 }
 
-// Run looks at every merchant at once, then each time that Every has passed or somebody has called Wake, and rebuilds
-// what is lost. It returns once ctx has ended and its rebuilds have let go.
+// Run looks at every merchant at once, then looks each time that Every has passed or somebody has called Wake, and
+// rebuilds what is lost. It returns once ctx has ended and its rebuilds have let go.
 func (k *Keeper) Run(ctx context.Context) {
 	defer k.work.Wait()
 	k.work.Go(func() {
@@ -73,8 +75,8 @@ func (k *Keeper) Run(ctx context.Context) {
 			k.enrol(ctx)
 		}
 	})
-	for {
-		if lost := k.look(ctx); len(lost) > 0 {
+	for all := true; ; {
+		if lost := k.look(ctx, all); len(lost) > 0 {
 			k.work.Go(func() { k.bringBack(ctx, lost) })
 		}
 		timer := time.NewTimer(k.Every)
@@ -85,7 +87,9 @@ func (k *Keeper) Run(ctx context.Context) {
 		case <-k.wake:
 			timer.Stop()
 			_ = pause(ctx, restBetween) // however often it is called
+			all = true
 		case <-timer.C:
+			all = false
 		}
 	}
 }
@@ -135,16 +139,37 @@ const ensureEvery = 200 * time.Millisecond
 // restBetween two looks.
 const restBetween = 100 * time.Millisecond
 
-// looks is how many merchants are looked at together, lookTime how long all of that may take.
+// A look is at lookMost merchants at a time, looks of them together, and lookTime is how long these may take. Looks at ten
+// thousand every few seconds would be as much work for the store as refunds are.
 const (
 	looks    = 16
+	lookMost = 1000
 	lookTime = 10 * time.Second
 )
 
-// look notes how far the topic is reflected in each merchant's slot, and answers the merchants that are closed for a
-// loss and not yet being rebuilt here; they count as busy from now on. The topic's end is read before the note is
-// written: what was published by then had been recorded before.
-func (k *Keeper) look(running context.Context) (lost []string) {
+// look answers the merchants that are closed for a loss and not yet being rebuilt here; they count as busy from now on. It
+// is at the merchants whose turn it is, or at all: also where one of those has lost something, as others then have, and one
+// scan serves them together.
+func (k *Keeper) look(ctx context.Context, all bool) (lost []string) {
+	merchants := k.merchants()
+	for begun, n := k.next, 0; n < len(merchants); n += lookMost {
+		most := min(lookMost, len(merchants)-n)
+		turn := make([]string, most)
+		for i := range turn {
+			turn[i] = merchants[(begun+n+i)%len(merchants)]
+		}
+		k.next = (begun + n + most) % len(merchants)
+		if lost = append(lost, k.lookAt(ctx, turn)...); !all && len(lost) == 0 {
+			break
+		}
+	}
+	slices.Sort(lost)
+	return lost
+}
+
+// lookAt notes how far the topic is reflected in each merchant's slot, and finds those that look answers. The topic's end is
+// read before the note is written: what was published by then had been recorded before.
+func (k *Keeper) lookAt(running context.Context, merchants []string) (lost []string) {
 	ctx, cancel := context.WithTimeout(running, lookTime)
 	defer cancel()
 	note := ""
@@ -154,7 +179,7 @@ func (k *Keeper) look(running context.Context) (lost []string) {
 	var all errgroup.Group
 	var trouble sync.Once
 	all.SetLimit(looks)
-	for _, merchant := range k.merchants() {
+	for _, merchant := range merchants {
 		all.Go(func() error {
 			var err error
 			if note != "" {
@@ -175,7 +200,6 @@ func (k *Keeper) look(running context.Context) (lost []string) {
 		})
 	}
 	_ = all.Wait()
-	slices.Sort(lost)
 	return lost
 }
 

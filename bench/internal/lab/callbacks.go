@@ -14,11 +14,14 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/refundworker/refundworker/bench/internal/wire"
 	"github.com/refundworker/refundworker/internal/dedupe"
+	"github.com/refundworker/refundworker/internal/kafka"
 	"github.com/refundworker/refundworker/internal/refund"
+	"github.com/refundworker/refundworker/internal/statuslog"
 )
 
 // callers is how many connections gateways hold to the bridge.
@@ -186,5 +189,38 @@ func (s *Scene) openMerchants(ctx context.Context) error {
 			return err
 		})
 	}
-	return work.Wait()
+	if err := work.Wait(); err != nil {
+		return err
+	}
+	return s.enrol(ctx)
+}
+
+// enrol writes the merchants to the control topic, or the product would in the window.
+func (s *Scene) enrol(ctx context.Context) error {
+	topic := s.prefix + "control"
+	if err := s.lab.createTopic(ctx, topic, 1, map[string]string{"cleanup.policy": "compact", "min.compaction.lag.ms": week}); err != nil {
+		return err
+	}
+	control := &statuslog.Control{Writer: writer{s.lab.client}, Topic: topic}
+	var work errgroup.Group
+	work.SetLimit(callers)
+	for i := range s.o.Backlog.Merchants {
+		work.Go(func() error { return control.Enrol(ctx, MerchantName(i)) })
+	}
+	if err := work.Wait(); err != nil {
+		return err
+	}
+	return control.MakeWhole(ctx, nil)
+}
+
+// writer is a statuslog.Writer.
+type writer struct{ client *kgo.Client }
+
+func (w writer) Write(ctx context.Context, records ...kafka.Record) error {
+	for _, r := range records {
+		if err := w.client.ProduceSync(ctx, &kgo.Record{Topic: r.Topic, Key: r.Key, Value: r.Value}).FirstErr(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
