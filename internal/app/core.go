@@ -111,7 +111,7 @@ func (c *core) open() error {
 	}
 	c.merchants.put(accounts, c.cfg.Merchants)
 	if c.signals != nil {
-		c.cfg.Forget()
+		forget(c.cfg)
 	}
 	c.recorder = &refund.Recorder{
 		Records:   c.records(),

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/refundworker/refundworker/internal/config"
@@ -58,17 +59,24 @@ func (c *core) reload(added func(merchants []string)) {
 		c.log.Error().Err(err).Msg("the configuration in use stays, nothing of the new one is taken")
 		return
 	}
-	next.Forget()
 	c.toKafka.set(next.Kafka.SASL.Username, next.Kafka.SASL.Password, next.Kafka.TLS)
 	c.toRedis.set(next.Redis.Username, next.Redis.Password, next.Redis.TLS)
 	c.merchants.put(accounts, next.Merchants)
 	c.inUse = next
+	forget(next)
 	if added != nil {
 		added(namesOf(next.Merchants))
 	}
 	c.metrics.Reloaded("applied")
 	c.metrics.Loaded(time.Now())
 	c.log.Info().Strs("added", changes.Added).Strs("changed", append(changes.Changed, changes.Credentials...)).Msg("the new configuration is in use")
+}
+
+// forget lets go of what only building the accounts needed, and gives it back to the
+// system: else the collector would let the heap grow to twice of it.
+func forget(cfg *config.Config) {
+	cfg.Forget()
+	debug.FreeOSMemory()
 }
 
 func namesOf(merchants []config.Merchant) (names []string) {

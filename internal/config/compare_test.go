@@ -1,9 +1,11 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,4 +107,34 @@ func TestCompare(t *testing.T) {
 func reorder(text string) string {
 	lines := strings.SplitAfter(text, "\n")
 	return lines[0] + lines[1] + lines[2] + lines[4] + lines[3]
+}
+
+// What is forgotten is not needed to compare; its blocks cannot be read any more.
+func TestForget(t *testing.T) {
+	text := merchant("    eftpay: {user_confirm_key: k, secret: s}\n")
+	load := func(text string) *Config {
+		t.Helper()
+		cfg, err := Load(write(t, text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cfg
+	}
+	was, same, other := load(text), load(text), load(strings.Replace(text, "secret: s", "secret: t", 1))
+	account := was.Merchants[0].Account()
+	was.Forget()
+	other.Forget()
+	if changes := was.Compare(same); !changes.None() {
+		t.Errorf("of the same: %+v", changes)
+	}
+	if changes := was.Compare(other); !slices.Equal(changes.Changed, []string{"a"}) {
+		t.Errorf("of another secret: %+v", changes)
+	}
+	var b block
+	if err := account.Decode(&b); err == nil {
+		t.Error("a block was read of what is forgotten")
+	}
+	if err := was.MerchantFinding(0, errors.New("is wrong")); err == nil || !strings.Contains(err.Error(), "merchants[0]: is wrong") {
+		t.Errorf("a finding: %v", err)
+	}
 }

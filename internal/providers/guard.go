@@ -73,8 +73,8 @@ func NewGuard(merchant string, limits Limits, ping func(context.Context) refund.
 	g.room.open(limits.Concurrency, limits.MaxWait)
 	g.errors.open(limits.ErrorRate)
 	g.breaker = newBreaker(limits.Breaker, func(from, to string) {
-		if hooks.Breaker != nil {
-			hooks.Breaker(merchant, from, to)
+		if g.hooks.Breaker != nil {
+			g.hooks.Breaker(g.merchant, from, to)
 		}
 	})
 	return g
