@@ -47,13 +47,13 @@ type Store struct {
 	retention string // in ms
 	grace     time.Duration
 	scripts   scripts
-	epochs    sync.Map // merchant (string) -> epoch (int64), as last seen in its sentinel
+	epochs    epochs
 	queues    sync.Map // server (*redis.Client) -> *pipeline
 }
 
 // New builds a Store on a client of Dial; it does not connect yet.
 func New(client redis.UniversalClient, o Options) *Store {
-	return &Store{client: client, prefix: o.Prefix, retention: millis(o.Retention), grace: o.FailoverGrace, scripts: scriptsOfServer()}
+	return &Store{client: client, prefix: o.Prefix, retention: millis(o.Retention), grace: o.FailoverGrace, scripts: scriptsOfServer(), epochs: epochs{of: map[string]int64{}}}
 }
 
 // keys of one merchant; all lie in the slot of its hash tag.

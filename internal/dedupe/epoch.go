@@ -3,6 +3,7 @@ package dedupe
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/refundworker/refundworker/internal/refund"
 )
@@ -46,7 +47,7 @@ func (s *Store) sentinel(merchant string, raw []any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	s.epochs.Delete(merchant)
+	s.epochs.forget(merchant)
 	switch answer.word {
 	case "gone":
 		return 0, gone(merchant)
@@ -56,7 +57,7 @@ func (s *Store) sentinel(merchant string, raw []any) (int64, error) {
 		return 0, rebuilding(merchant)
 	case "ok":
 		epoch := answer.number(0)
-		s.epochs.Store(merchant, epoch)
+		s.epochs.see(merchant, epoch)
 		return epoch, nil
 	}
 	return 0, fmt.Errorf("dedupe: a script answered %q", answer.word)
@@ -64,8 +65,33 @@ func (s *Store) sentinel(merchant string, raw []any) (int64, error) {
 
 // epoch is that of the last look.
 func (s *Store) epoch(ctx context.Context, merchant string) (int64, error) {
-	if epoch, ok := s.epochs.Load(merchant); ok {
-		return epoch.(int64), nil
+	if epoch, ok := s.epochs.seen(merchant); ok {
+		return epoch, nil
 	}
 	return s.Epoch(ctx, merchant)
+}
+
+// epochs are those that merchants' sentinels had last time.
+type epochs struct {
+	mu sync.RWMutex
+	of map[string]int64
+}
+
+func (e *epochs) seen(merchant string) (epoch int64, ok bool) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	epoch, ok = e.of[merchant]
+	return epoch, ok
+}
+
+func (e *epochs) see(merchant string, epoch int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.of[merchant] = epoch
+}
+
+func (e *epochs) forget(merchant string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.of, merchant)
 }

@@ -7,7 +7,7 @@ import "context"
 // before ends. It is for operators who do not trust what Redis has. Records and orders stay: a rebuild goes forward only.
 // The merchant must be known to the control topic, or it would be taken for a new one. Errors: *refund.Unavailable.
 func (s *Store) Forget(ctx context.Context, merchant string) error {
-	s.epochs.Delete(merchant)
+	s.epochs.forget(merchant)
 	if err := s.client.Del(ctx, s.keys(merchant).sentinel()).Err(); err != nil {
 		return unavailable(err)
 	}

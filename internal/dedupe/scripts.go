@@ -124,7 +124,7 @@ func (s *Store) run(ctx context.Context, step, merchant string, names []string, 
 	}
 	answer, err := s.runAt(ctx, step, merchant, epoch, names, args...)
 	if moved, ok := errors.AsType[*movedError](err); ok {
-		s.epochs.Store(merchant, moved.to)
+		s.epochs.see(merchant, moved.to)
 		answer, err = s.runAt(ctx, step, merchant, moved.to, names, args...)
 	}
 	return answer, err
@@ -152,10 +152,10 @@ func (s *Store) runAt(ctx context.Context, name, merchant string, epoch int64, n
 	case "failed":
 		return reply{}, unavailable(stepError(answer.value))
 	case "gone":
-		s.epochs.Delete(merchant)
+		s.epochs.forget(merchant)
 		return reply{}, gone(merchant)
 	case "server":
-		s.epochs.Delete(merchant)
+		s.epochs.forget(merchant)
 		return reply{}, changed(merchant, answer.value)
 	case "moved":
 		to, err := strconv.ParseInt(answer.value, 10, 64)
