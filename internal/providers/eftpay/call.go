@@ -19,16 +19,15 @@ func (g *Gateway) Sign(r refund.Request) (refund.Call, error) {
 	if service == "" || !ok || !all || r.OrderNo == "" || r.RefundNo == "" {
 		return nil, errors.New("the request does not fit this merchant's settings for eftPay, which have changed since it was checked")
 	}
-	f := fields{
-		"service":            service,
-		"user_confirm_key":   g.settings.UserConfirmKey,
-		"transaction_amount": amount,
-		"total_fee":          total,
-		"out_trade_no":       r.OrderNo,
-		"refund_no":          r.RefundNo,
-		"paytype":            r.Method,
-		"payment_type":       r.Wallet,
-	}
+	f := make(fields, callFields)
+	f["service"] = service
+	f["user_confirm_key"] = g.settings.UserConfirmKey
+	f["transaction_amount"] = amount
+	f["total_fee"] = total
+	f["out_trade_no"] = r.OrderNo
+	f["refund_no"] = r.RefundNo
+	f["paytype"] = r.Method
+	f["payment_type"] = r.Wallet
 	f.tell("tid", r.Terminal)
 	f.tell("refund_desc", r.Reason)
 	if r.Flow == refund.FlowApply {
@@ -50,6 +49,9 @@ func (g *Gateway) Sign(r refund.Request) (refund.Call, error) {
 		return g.judgeCall(answer, r)
 	}, nil
 }
+
+// callFields are all that a refund call may have, with time and sign.
+const callFields = 13
 
 // tell adds a field that has something to tell.
 func (f fields) tell(name, value string) {

@@ -26,7 +26,7 @@ func (g *Gateway) ExplainCallback(body []byte) account.Explanation {
 		return x
 	}
 	x.Signed, x.Sign = g.keys.canonical(f), f["sign"]
-	for _, name := range sortedNames(f) {
+	for _, name := range sortedNames(nil, f) {
 		switch {
 		case name != "sign" && (f[name] != "" || g.keys.keepEmpty):
 			x.Fields = append(x.Fields, name)
@@ -49,8 +49,8 @@ func (g *Gateway) ExplainCallback(body []byte) account.Explanation {
 	return x
 }
 
-func sortedNames(f fields) []string {
-	names := make([]string, 0, len(f))
+// sortedNames appends them to what is empty.
+func sortedNames(names []string, f fields) []string {
 	for name := range f {
 		names = append(names, name)
 	}
@@ -80,7 +80,7 @@ func (k *keyring) hints(f fields) (hints []string) {
 	if word := map[bool]string{true: keepEmpty, false: dropEmpty}[other.keepEmpty]; other.canonical(f) != signed {
 		try(sign, other.canonical(f), "right with sign_empty: %s: set that", word)
 	}
-	for _, name := range sortedNames(f) {
+	for _, name := range sortedNames(nil, f) {
 		if name == "sign" || f[name] == "" {
 			continue
 		}

@@ -29,7 +29,7 @@ func parseFlat(body []byte) (fields, error) {
 	case !json.Valid(body):
 		return nil, errors.New("broken JSON")
 	}
-	w := walk{rest: string(body)}
+	w := walk{text: string(body)}
 	if !w.take('{') {
 		return nil, errors.New("not a JSON object")
 	}
@@ -60,56 +60,61 @@ func parseFlat(body []byte) (fields, error) {
 
 // walk goes through what is known to be one JSON value, so it looks for nothing
 // that JSON does not have there.
-type walk struct{ rest string }
+type walk struct {
+	text string
+	pos  int
+}
 
 // take takes c where it comes next, behind spaces.
 func (w *walk) take(c byte) bool {
-	w.rest = strings.TrimLeft(w.rest, " \t\r\n")
-	if w.rest == "" || w.rest[0] != c {
+	for w.pos < len(w.text) && space(w.text[w.pos]) {
+		w.pos++
+	}
+	if w.pos == len(w.text) || w.text[w.pos] != c {
 		return false
 	}
-	w.rest = w.rest[1:]
+	w.pos++
 	return true
 }
+
+func space(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 // scalar takes the next key or value.
 func (w *walk) scalar() (string, error) {
 	switch {
 	case w.take('"'):
-		return w.text()
+		return w.quoted()
 	case w.take('{'), w.take('['):
 		return "", errors.New("a value is nested")
 	}
-	literal := w.cut(strings.IndexAny(w.rest, ",} \t\r\n"))
-	if literal == "null" {
-		return "", nil
+	begin := w.pos
+	for c := w.text[w.pos]; c != ',' && c != '}' && !space(c); c = w.text[w.pos] {
+		w.pos++
 	}
-	return literal, nil
+	if literal := w.text[begin:w.pos]; literal != "null" {
+		return literal, nil
+	}
+	return "", nil
 }
 
-// text takes a string behind its first quote.
-func (w *walk) text() (string, error) {
-	end := strings.IndexAny(w.rest, `"\`)
-	if w.rest[end] == '"' {
-		text := w.cut(end)
-		w.take('"')
+// quoted takes a string behind its first quote.
+func (w *walk) quoted() (string, error) {
+	begin, escaped := w.pos, false
+	for w.text[w.pos] != '"' {
+		if w.text[w.pos] == '\\' {
+			escaped = true
+			w.pos++ // what is behind it ends no string
+		}
+		w.pos++
+	}
+	text := w.text[begin:w.pos]
+	w.pos++
+	if !escaped {
 		return text, nil
 	}
-	for w.rest[end] != '"' {
-		if w.rest[end] == '\\' {
-			end++ // what is behind it ends no string
-		}
-		end++
-	}
-	var text string
-	err := json.Unmarshal([]byte(`"`+w.cut(end+1)), &text)
-	return text, err
-}
-
-func (w *walk) cut(n int) string {
-	head := w.rest[:n]
-	w.rest = w.rest[n:]
-	return head
+	var plain string
+	err := json.Unmarshal([]byte(`"`+text+`"`), &plain)
+	return plain, err
 }
 
 // ambiguous: the signature is over k1=v1&k2=v2, unescaped, so a field that holds

@@ -35,7 +35,7 @@ func (k keyring) GoString() string { return "keyring" }
 func (k *keyring) canonical(f fields) string {
 	var b strings.Builder
 	b.Grow(usualBytes)
-	for _, name := range sortedNames(f) {
+	for _, name := range sortedNames(make([]string, 0, usualFields), f) {
 		if name == "sign" || f[name] == "" && !k.keepEmpty {
 			continue
 		}
@@ -55,7 +55,8 @@ const usualBytes = 512
 // signature is lowercase hex of SHA-256 over the secret and the canonical text
 // (no HMAC: four integrators agree, see the package's sources).
 func signature(secret, canonical string) string {
-	sum := sha256.Sum256([]byte(secret + canonical))
+	text := append(append(make([]byte, 0, 2*usualBytes), secret...), canonical...) // on the stack, for most
+	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }
 
@@ -74,7 +75,7 @@ func (k *keyring) sign(f fields, now time.Time) ([]byte, error) {
 // written are the fields as a JSON object, sorted by name as encoding/json does.
 func written(f fields) []byte {
 	b := append(make([]byte, 0, usualBytes), '{')
-	for i, name := range sortedNames(f) {
+	for i, name := range sortedNames(make([]string, 0, usualFields), f) {
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -87,7 +88,7 @@ func written(f fields) []byte {
 
 // appendString writes one JSON string, without HTML's escapes.
 func appendString(b []byte, s string) []byte {
-	if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) < 0 {
+	if asIs(s) {
 		return append(append(append(b, '"'), s...), '"')
 	}
 	var quoted bytes.Buffer
@@ -95,6 +96,16 @@ func appendString(b []byte, s string) []byte {
 	e.SetEscapeHTML(false)
 	_ = e.Encode(s) // a string cannot fail, nor can a Buffer
 	return append(b, bytes.TrimSpace(quoted.Bytes())...)
+}
+
+// asIs says whether a JSON string holds s as it is.
+func asIs(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // verdict of a signature.
