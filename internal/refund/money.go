@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 )
 
@@ -57,12 +58,19 @@ func ParseMoney(s string, c Currency) (Money, error) {
 // String is the amount in the major unit with all decimals of the currency, as
 // in "10.01"; without the currency's name.
 func (m Money) String() string {
-	digits := fmt.Sprintf("%0*d", m.Currency.Exponent+1, m.Minor)
+	minor, sign := m.Minor, ""
+	if minor < 0 {
+		minor, sign = -minor, "-"
+	}
+	digits := strconv.FormatInt(minor, 10)
 	if m.Currency.Exponent == 0 {
-		return digits
+		return sign + digits
+	}
+	if missing := m.Currency.Exponent + 1 - len(digits); missing > 0 {
+		digits = strings.Repeat("0", missing) + digits
 	}
 	point := len(digits) - m.Currency.Exponent
-	return digits[:point] + "." + digits[point:]
+	return sign + digits[:point] + "." + digits[point:]
 }
 
 // Rescale gives the amount in units of 10^-exponent of the major unit, for a

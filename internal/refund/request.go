@@ -54,12 +54,14 @@ type Trace struct {
 // requests of one number with different content are a conflict. It is 22
 // characters of base64url (128 bits of SHA-256).
 func (r Request) Content() string {
-	hash := sha256.New()
-	for _, field := range []string{
+	text := make([]byte, 0, 512) // enough for most
+	for _, field := range [...]string{
 		strconv.FormatInt(r.Amount.Minor, 10), strconv.FormatInt(r.OrderAmount.Minor, 10), r.Amount.Currency.Code,
 		r.OrderNo, r.TransactionID, r.Method, r.Wallet, string(r.Flow),
 	} {
-		hash.Write([]byte(strconv.Itoa(len(field)) + ":" + field))
+		text = append(strconv.AppendInt(text, int64(len(field)), 10), ':')
+		text = append(text, field...)
 	}
-	return base64.RawURLEncoding.EncodeToString(hash.Sum(nil)[:16])
+	sum := sha256.Sum256(text)
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
