@@ -13,7 +13,8 @@ const contentTypeJSON = "application/json"
 // request; where parts are missing (known from a callback alone), DecodeFollowUp
 // does. The same refund always gives the same id.
 func EncodeRequest(req refund.Request) (value []byte, headers []Header) {
-	w := newWriter(640)
+	w := &writer{b: make([]byte, 0, 640)}
+	w.open()
 	w.text("refund_no", req.RefundNo)
 	w.text("merchant", req.Merchant)
 	w.textIf("order_no", req.OrderNo)
@@ -35,7 +36,8 @@ func EncodeRequest(req refund.Request) (value []byte, headers []Header) {
 	if !req.RequestedAt.IsZero() {
 		w.text("requested_at", req.RequestedAt.Format(time.RFC3339Nano))
 	}
-	return w.end(), appendTrace([]Header{
+	w.close()
+	return w.cut(), appendTrace([]Header{
 		{HeaderContentType, []byte(contentTypeJSON)},
 		{HeaderSpecVersion, []byte("1.0")},
 		{HeaderType, []byte(TypeRequest)},

@@ -92,10 +92,12 @@ func jsonInt(i int) string {
 
 func TestWriterWritesJSON(t *testing.T) {
 	for _, s := range []string{"", "a", "\"\\/\x00\x1f\x7f", "é\u2028😀", "a\xffb\xc3", strings.Repeat("x", 5000)} {
-		w := newWriter(0)
+		var w writer
+		w.open()
 		w.text("k", s)
 		w.int("n", -1)
-		doc := string(w.end())
+		w.close()
+		doc := string(w.cut())
 		var got struct {
 			K string
 			N int

@@ -22,26 +22,30 @@ var (
 // Key and value depend on the record's Request, Last and Provider alone, so the
 // same id always has the same content.
 func EncodeStatus(rec refund.Record) (key, value []byte, headers []Header) {
-	name := rec.Key().String()
+	w := &writer{b: make([]byte, 0, usualEvent)}
+	key = w.plain(rec.Request.Merchant, "/", rec.Request.RefundNo)
 	headers = append(make([]Header, 0, 13),
 		Header{HeaderContentType, valueJSON},
 		Header{HeaderSpecVersion, valueSpecVersion},
 		Header{HeaderType, valueStatus},
-		Header{HeaderID, strconv.AppendInt([]byte(name+"/"), rec.Last.Sequence, 10)},
-		Header{HeaderSource, []byte("/refundworker/" + rec.Provider + "/" + rec.Request.Merchant)},
-		Header{HeaderSubject, []byte(rec.Request.RefundNo)},
-		Header{HeaderTime, rec.Last.RecordedAt.UTC().AppendFormat(nil, eventTime)},
+		Header{HeaderID, w.plain(rec.Request.Merchant, "/", rec.Request.RefundNo, "/", strconv.FormatInt(rec.Last.Sequence, 10))},
+		Header{HeaderSource, w.plain("/refundworker/", rec.Provider, "/", rec.Request.Merchant)},
+		Header{HeaderSubject, key[len(rec.Request.Merchant)+1:]},
+		Header{HeaderTime, w.plainTime(rec.Last.RecordedAt)},
 		Header{HeaderVersion, valueVersion},
-		Header{HeaderEpoch, strconv.AppendInt(nil, rec.Last.Epoch, 10)},
-		Header{HeaderContent, []byte(rec.Request.Content())},
-		Header{HeaderRequest, hidden(rec)},
+		Header{HeaderEpoch, w.plain(strconv.FormatInt(rec.Last.Epoch, 10))},
+		Header{HeaderContent, w.plain(rec.Request.Content())},
+		Header{HeaderRequest, hidden(w, &rec)},
 	)
-	return []byte(name), statusValue(rec), appendTrace(headers, rec.Request.Trace)
+	return key, statusValue(w, &rec), appendTrace(headers, rec.Request.Trace)
 }
 
-func statusValue(rec refund.Record) []byte {
-	req, ev := rec.Request, rec.Last
-	w := newWriter(640)
+// usualEvent is room enough for all texts of most events.
+const usualEvent = 1024
+
+func statusValue(w *writer, rec *refund.Record) []byte {
+	req, ev := &rec.Request, &rec.Last
+	w.open()
 	w.text("refund_no", req.RefundNo)
 	w.text("merchant", req.Merchant)
 	w.text("provider", rec.Provider)
@@ -62,21 +66,22 @@ func statusValue(rec refund.Record) []byte {
 	w.textIf("provider_refund_id", told(ev.ProviderRefundID))
 	w.textIf("transaction_id", transactionShown(rec))
 	if ev.Code != "" || ev.Message != "" {
-		e := newWriter(128)
-		e.textIf("code", told(ev.Code))
-		e.textIf("message", told(ev.Message))
 		w.key("error")
-		w.b = append(w.b, e.end()...)
+		w.open()
+		w.textIf("code", told(ev.Code))
+		w.textIf("message", told(ev.Message))
+		w.close()
 	}
 	w.int("attempt", int64(ev.Attempt))
 	w.time("occurred_at", occurredAt(ev))
 	w.time("recorded_at", ev.RecordedAt)
-	return w.end()
+	w.close()
+	return w.cut()
 }
 
 // occurredAt is when it happened at the gateway, or where that is not told, when
 // we learned of it.
-func occurredAt(ev refund.Event) time.Time {
+func occurredAt(ev *refund.Event) time.Time {
 	if ev.OccurredAt.IsZero() {
 		return ev.RecordedAt
 	}
@@ -84,7 +89,7 @@ func occurredAt(ev refund.Event) time.Time {
 }
 
 // transactionShown is the payment's id: the publisher's, or else the gateway's.
-func transactionShown(rec refund.Record) string {
+func transactionShown(rec *refund.Record) string {
 	if rec.Request.TransactionID != "" {
 		return rec.Request.TransactionID
 	}
@@ -93,9 +98,9 @@ func transactionShown(rec refund.Record) string {
 
 // hidden is what a query, a resend or a repeat of the request needs and the event
 // does not show: the header refund-request, one JSON object.
-func hidden(rec refund.Record) []byte {
-	req := rec.Request
-	w := newWriter(224)
+func hidden(w *writer, rec *refund.Record) []byte {
+	req := &rec.Request
+	w.open()
 	w.textIf("order", rec.Order)
 	w.textIf("method", req.Method)
 	w.textIf("wallet", req.Wallet)
@@ -111,5 +116,6 @@ func hidden(rec refund.Record) []byte {
 	if req.TransactionID == "" && rec.Last.TransactionID != "" {
 		w.bool("transaction_told", true) // by the gateway: no part of the request's content
 	}
-	return w.end()
+	w.close()
+	return w.cut()
 }

@@ -7,17 +7,39 @@ import (
 	"unicode/utf8"
 )
 
-// writer builds one JSON object, its members in the order of the calls.
-type writer struct{ b []byte }
+// writer builds what a record holds, one piece behind the other in the same bytes:
+// JSON objects, their members in the order of the calls, and plain texts.
+type writer struct {
+	b    []byte
+	from int // of the piece that is being written
+}
 
-// newWriter has room for about so many bytes.
-func newWriter(size int) *writer { return &writer{b: append(make([]byte, 0, size), '{')} }
+// cut is the piece that was written since the last cut.
+func (w *writer) cut() []byte {
+	piece := w.b[w.from:len(w.b):len(w.b)]
+	w.from = len(w.b)
+	return piece
+}
 
-// end closes the object and answers its bytes.
-func (w *writer) end() []byte { return append(w.b, '}') }
+// plain is a piece of these texts.
+func (w *writer) plain(texts ...string) []byte {
+	for _, text := range texts {
+		w.b = append(w.b, text...)
+	}
+	return w.cut()
+}
+
+func (w *writer) plainTime(t time.Time) []byte {
+	w.b = t.UTC().AppendFormat(w.b, eventTime)
+	return w.cut()
+}
+
+// open and close are the braces of an object.
+func (w *writer) open()  { w.b = append(w.b, '{') }
+func (w *writer) close() { w.b = append(w.b, '}') }
 
 func (w *writer) key(name string) {
-	if len(w.b) > 1 {
+	if w.b[len(w.b)-1] != '{' {
 		w.b = append(w.b, ',')
 	}
 	w.b = append(w.b, '"')
@@ -60,24 +82,28 @@ const hexDigits = "0123456789abcdef"
 // appendString writes a JSON string; what is no UTF-8 becomes U+FFFD.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
+	asIs := 0 // from here to i
 	for i := 0; i < len(s); {
 		c := s[i]
-		switch {
-		case c == '"' || c == '\\':
-			b = append(b, '\\', c)
-		case c < ' ':
-			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		case c < utf8.RuneSelf:
-			b = append(b, c)
-		default:
-			r, size := utf8.DecodeRuneInString(s[i:])
-			b = utf8.AppendRune(b, r)
-			i += size
+		if c >= ' ' && c < utf8.RuneSelf && c != '"' && c != '\\' {
+			i++
 			continue
 		}
+		b = append(b, s[asIs:i]...)
+		switch {
+		case c >= utf8.RuneSelf:
+			r, size := utf8.DecodeRuneInString(s[i:])
+			b = utf8.AppendRune(b, r)
+			i += size - 1
+		case c < ' ':
+			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		default:
+			b = append(b, '\\', c)
+		}
 		i++
+		asIs = i
 	}
-	return append(b, '"')
+	return append(append(b, s[asIs:]...), '"')
 }
 
 // maxTold bounds, in bytes, each text that a gateway told and an event shows: an
