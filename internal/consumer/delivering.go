@@ -70,7 +70,7 @@ func (d *delivering) try(work Work) (v Verdict, panicked error) {
 				Int("tries", d.panics+1).Bytes("stack", debug.Stack()).Err(panicked).Msg("a message made the handler panic")
 		}
 	}()
-	d.setWaits("its work")
+	d.waits.Store(&itsWork)
 	return work(d.session.works), nil
 }
 
@@ -163,6 +163,9 @@ func (d *delivering) writeFailed(v Verdict, err error) time.Duration {
 }
 
 func (d *delivering) count(v Verdict) { d.session.c.cfg.Metrics.delivered(d.Topic, kindNames[v.kind]) }
+
+// itsWork is what most wait for.
+var itsWork = "its work"
 
 func (d *delivering) setWaits(why string) { d.waits.Store(&why) }
 

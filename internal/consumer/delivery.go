@@ -2,7 +2,7 @@ package consumer
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/refundworker/refundworker/internal/kafka"
@@ -51,7 +51,7 @@ func (d Delivery) Place() string {
 	if d.Moved != "" {
 		return d.Moved
 	}
-	return fmt.Sprintf("%s/%d/%d", d.Topic, d.Partition, d.Offset)
+	return d.Topic + "/" + strconv.Itoa(d.Partition) + "/" + strconv.FormatInt(d.Offset, 10)
 }
 
 // Work handles one delivery and says what becomes of it. Its ctx ends when the drain's time is up: it must then return

@@ -108,14 +108,13 @@ func (l *lanes) makeReady(one *lane) {
 // start runs the heads of ready lanes while there are places, one of each share in turn.
 func (l *lanes) start() {
 	for refused := 0; l.running < l.max && refused < len(l.turns); {
-		s := l.turns[0]
-		l.turns = l.turns[1:]
+		s := l.turns[refused]
 		if !l.may(s) {
-			l.turns = append(l.turns, s)
 			refused++
 			continue
 		}
-		refused = 0
+		copy(l.turns[1:], l.turns[:refused]) // who is refused keeps his turn
+		l.turns = l.turns[1:]
 		one := s.next()
 		if s.waiting() {
 			l.turns = append(l.turns, s)
