@@ -70,11 +70,23 @@ func (r *Recorder) Note(ctx context.Context, rec Record, news News, alive Alive)
 	return noted, err
 }
 
-// record decides and compares-and-sets until nobody came between.
+// record has the news recorded. The answer of a call is recorded also when the
+// drain's bound has passed: trying once more is safe, by compare-and-set.
 func (r *Recorder) record(ctx context.Context, rec Record, news News) (Noted, error) {
-	// The answer of a call is recorded also when the drain's bound has passed.
-	ctx, cancel := lastWord(ctx)
+	noted, err := Noted{Record: rec}, ctx.Err()
+	if err == nil {
+		noted, err = r.recordWithin(ctx, rec, news)
+	}
+	if err == nil || ctx.Err() == nil {
+		return noted, err
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 	defer cancel()
+	return r.recordWithin(last, noted.Record, news)
+}
+
+// recordWithin decides and compares-and-sets until nobody came between.
+func (r *Recorder) recordWithin(ctx context.Context, rec Record, news News) (Noted, error) {
 	for {
 		d := Decide(rec, news, time.Now())
 		noted := Noted{Record: rec, Ask: d.Ask, Resend: d.Resend}

@@ -84,7 +84,7 @@ func shownWhole(line string, i int) bool {
 // escapeJSON writes characters that cannot be seen, or that turn text around, as
 // JSON's escapes. JSON itself asks that only of those below a space.
 func escapeJSON(line string) string {
-	if strings.IndexFunc(line, hiddenInJSON) < 0 {
+	if allSeen(line) || strings.IndexFunc(line, hiddenInJSON) < 0 {
 		return line
 	}
 	var out strings.Builder
@@ -99,6 +99,16 @@ func escapeJSON(line string) string {
 		}
 	}
 	return out.String()
+}
+
+// allSeen says of most lines at once that they hide nothing.
+func allSeen(line string) bool {
+	for i := range len(line) {
+		if c := line[i]; (c < ' ' || c > '~') && c != '\n' {
+			return false
+		}
+	}
+	return true
 }
 
 func hiddenInJSON(r rune) bool {
