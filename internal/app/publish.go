@@ -18,8 +18,8 @@ type statusTopic struct {
 
 // Publish returns once every in-sync replica has the record's newest event.
 func (s *statusTopic) Publish(ctx context.Context, rec refund.Record) error {
-	key, value, headers := events.EncodeStatus(rec)
-	return s.producer.Write(ctx, kafka.Record{Topic: s.topic, Key: key, Value: value, Headers: events.As[kafka.Header](headers)})
+	key, value, headers := events.EncodeStatusAs[kafka.Header](rec)
+	return s.producer.Write(ctx, kafka.Record{Topic: s.topic, Key: key, Value: value, Headers: headers})
 }
 
 // followUps leaves the queries that bridge and rebuild owe, in the delay topics.

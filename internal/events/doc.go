@@ -50,13 +50,16 @@ type Header struct {
 	Value []byte
 }
 
-// As turns headers into those of another package that have the same two fields.
-func As[To, From interface {
+// likeHeader is a Header of this or another package.
+type likeHeader interface {
 	~struct {
 		Key   string
 		Value []byte
 	}
-}](in []From) []To {
+}
+
+// As turns headers into those of another package that have the same two fields.
+func As[To, From likeHeader](in []From) []To {
 	out := make([]To, len(in))
 	for i, h := range in {
 		out[i] = To(h)

@@ -47,12 +47,12 @@ func EncodeRequest(req refund.Request) (value []byte, headers []Header) {
 	}, req.Trace)
 }
 
-func appendTrace(headers []Header, t refund.Trace) []Header {
+func appendTrace[H likeHeader](headers []H, t refund.Trace) []H {
 	if t.Parent != "" {
-		headers = append(headers, Header{HeaderTraceParent, []byte(t.Parent)})
+		headers = append(headers, H{HeaderTraceParent, []byte(t.Parent)})
 	}
 	if t.Parent != "" && t.State != "" {
-		headers = append(headers, Header{HeaderTraceState, []byte(t.State)})
+		headers = append(headers, H{HeaderTraceState, []byte(t.State)})
 	}
 	return headers
 }

@@ -22,20 +22,25 @@ var (
 // Key and value depend on the record's Request, Last and Provider alone, so the
 // same id always has the same content.
 func EncodeStatus(rec refund.Record) (key, value []byte, headers []Header) {
+	return EncodeStatusAs[Header](rec)
+}
+
+// EncodeStatusAs is EncodeStatus with headers of another package.
+func EncodeStatusAs[H likeHeader](rec refund.Record) (key, value []byte, headers []H) {
 	w := &writer{b: make([]byte, 0, usualEvent)}
 	key = w.plain(rec.Request.Merchant, "/", rec.Request.RefundNo)
-	headers = append(make([]Header, 0, 13),
-		Header{HeaderContentType, valueJSON},
-		Header{HeaderSpecVersion, valueSpecVersion},
-		Header{HeaderType, valueStatus},
-		Header{HeaderID, w.plain(rec.Request.Merchant, "/", rec.Request.RefundNo, "/", strconv.FormatInt(rec.Last.Sequence, 10))},
-		Header{HeaderSource, w.plain("/refundworker/", rec.Provider, "/", rec.Request.Merchant)},
-		Header{HeaderSubject, key[len(rec.Request.Merchant)+1:]},
-		Header{HeaderTime, w.plainTime(rec.Last.RecordedAt)},
-		Header{HeaderVersion, valueVersion},
-		Header{HeaderEpoch, w.plain(strconv.FormatInt(rec.Last.Epoch, 10))},
-		Header{HeaderContent, w.plain(rec.Request.Content())},
-		Header{HeaderRequest, hidden(w, &rec)},
+	headers = append(make([]H, 0, 13),
+		H{HeaderContentType, valueJSON},
+		H{HeaderSpecVersion, valueSpecVersion},
+		H{HeaderType, valueStatus},
+		H{HeaderID, w.plain(rec.Request.Merchant, "/", rec.Request.RefundNo, "/", strconv.FormatInt(rec.Last.Sequence, 10))},
+		H{HeaderSource, w.plain("/refundworker/", rec.Provider, "/", rec.Request.Merchant)},
+		H{HeaderSubject, key[len(rec.Request.Merchant)+1:]},
+		H{HeaderTime, w.plainTime(rec.Last.RecordedAt)},
+		H{HeaderVersion, valueVersion},
+		H{HeaderEpoch, w.plain(strconv.FormatInt(rec.Last.Epoch, 10))},
+		H{HeaderContent, w.plain(rec.Request.Content())},
+		H{HeaderRequest, hidden(w, &rec)},
 	)
 	return key, statusValue(w, &rec), appendTrace(headers, rec.Request.Trace)
 }

@@ -57,7 +57,7 @@ const usualBytes = 512
 func signature(secret, canonical string) string {
 	text := append(append(make([]byte, 0, 2*usualBytes), secret...), canonical...) // on the stack, for most
 	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
+	return string(hex.AppendEncode(text[:0], sum[:]))
 }
 
 // sign stamps the fields with now, signs them, and answers the body that holds
