@@ -47,7 +47,7 @@ func (d *decider) matched() bool {
 
 // become writes a new event.
 func (d *decider) become(status Status) {
-	rec, o := &d.out.Record, d.news.Outcome
+	rec, o := &d.out.Record, &d.news.Outcome
 	occurred := o.OccurredAt
 	if occurred.IsZero() {
 		occurred = d.now

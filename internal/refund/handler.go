@@ -124,30 +124,36 @@ func (d *delivery) claim(ctx context.Context, slot *heldSlot) Verdict {
 			return d.undecided(ctx, err)
 		case claimed.Answer == Yours && d.FollowUp > 0:
 			slot.Done(Outcome{})
-			return d.sendForFollowUp(ctx, claimed.Record, lease)
+			return d.sendForFollowUp(ctx, &claimed.Record, lease)
 		case claimed.Answer == Yours:
-			return d.send(ctx, slot, claimed.Record, lease)
+			return d.send(ctx, slot, &claimed.Record, lease)
 		case claimed.Answer == InDoubt:
-			return d.query(ctx, slot, claimed.Record, lease)
+			return d.query(ctx, slot, &claimed.Record, lease)
 		case claimed.Answer == Conflict && d.FollowUp > 0 && d.Request != claimed.Record.Request && claimed.Record.Last.Matched:
 			d.Request = claimed.Record.Request // that of a callback tells less than the request that came since
 		case claimed.Answer == Unmatched:
-			if _, err := d.Recorder.Note(ctx, claimed.Record, News{Source: FromWorker, Adopt: &Adoption{d.Request, d.account.Gateway.Order(d.Request)}}, d.Alive); err != nil {
+			if err := d.adopt(ctx, claimed.Record); err != nil {
 				return d.undecided(ctx, err)
 			}
 		case claimed.Answer == NotNow && claimed.Wait < d.account.MaxWait:
 			// In its place, but without the slot: it is another's until then.
 			return Verdict{Kind: Soon, After: claimed.Wait}
 		default:
-			return d.unclaimed(ctx, claimed)
+			return d.unclaimed(ctx, &claimed)
 		}
 	}
+}
+
+// adopt gives a refund that was known from a callback alone its request.
+func (d *delivery) adopt(ctx context.Context, rec Record) error {
+	_, err := d.Recorder.Note(ctx, rec, News{Source: FromWorker, Adopt: &Adoption{d.Request, d.account.Gateway.Order(d.Request)}}, d.Alive)
+	return err
 }
 
 // sendForFollowUp sends what a follow-up found to be surely not sent. Its slot was
 // for a query, which an operator's hold and a breaker let pass sooner than a
 // refund.
-func (d *delivery) sendForFollowUp(ctx context.Context, rec Record, held lease) Verdict {
+func (d *delivery) sendForFollowUp(ctx context.Context, rec *Record, held lease) Verdict {
 	slot, wait := d.slot(ctx, RefundCall)
 	if wait != nil {
 		news := d.unsentNews(held, wait.Message)

@@ -62,14 +62,18 @@ type Decision struct {
 // UNKNOWN, REVIEW) or final. News that money moved always count. News that deny
 // it count only from whoever could not have been overtaken; from anyone else they
 // only say: ask.
-func Decide(rec Record, n News, now time.Time) Decision {
+func Decide(rec Record, n News, now time.Time) Decision { return decide(&rec, &n, now) }
+
+// decide is Decide, and changes neither. Records and news are large: passed on by
+// value from step to step they double the stack of each refund under way.
+func decide(rec *Record, n *News, now time.Time) Decision {
+	d := &decider{news: *n, now: now, before: *rec, out: Decision{Record: *rec}}
 	if n.Notice != nil && rec.Known() {
-		n = NewsOf(rec, *n.Notice) // held against the record that it meets, which may be another than it was read for
+		d.news = NewsOf(*rec, *n.Notice) // held against the record that it meets, which may be another than it was read for
 	}
-	d := &decider{news: n, now: now, before: rec, out: Decision{Record: rec}}
 	switch {
-	case n.Adopt != nil:
-		d.adopt(*n.Adopt)
+	case d.news.Adopt != nil:
+		d.adopt(*d.news.Adopt)
 	case rec.Last.Status.Final():
 		d.final()
 	case rec.Last.Status.Open():
@@ -98,7 +102,7 @@ func (d *decider) unsent() {
 	case Succeeded:
 		d.become(StatusSucceeded)
 	case Declined: // of an attempt before this waiting, perhaps an overtaken one
-		if d.before.Known() && !d.before.counts(d.news) {
+		if d.before.Known() && !d.before.counts(&d.news) {
 			d.dispute()
 		} else {
 			d.become(StatusFailed)
@@ -175,7 +179,7 @@ func (d *decider) open() {
 
 // denied takes news that no money moved, where they cannot have been overtaken.
 func (d *decider) denied(to Status) {
-	if d.before.counts(d.news) {
+	if d.before.counts(&d.news) {
 		d.become(to)
 	} else {
 		d.out.Ask = true
@@ -184,7 +188,7 @@ func (d *decider) denied(to Status) {
 
 // counts says whether news that deny that money moved come from somebody who
 // cannot have been overtaken.
-func (r Record) counts(n News) bool {
+func (r *Record) counts(n *News) bool {
 	switch n.Source {
 	case FromOperator:
 		return true

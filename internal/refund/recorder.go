@@ -52,154 +52,159 @@ type Recorder struct {
 // A crash between record and publish is safe: whoever is redelivered, calls back
 // again or follows up finds the stored event and publishes it.
 func (r *Recorder) Note(ctx context.Context, rec Record, news News, alive Alive) (Noted, error) {
-	noted, err := r.record(ctx, rec, news)
-	if err != nil || noted.Resend {
-		return noted, err
+	noted := Noted{Record: rec}
+	err := r.note(ctx, &noted, &news, alive)
+	return noted, err
+}
+
+// note is Note, of the record that is in noted.
+func (r *Recorder) note(ctx context.Context, noted *Noted, news *News, alive Alive) error {
+	if err := r.record(ctx, noted, news); err != nil || noted.Resend {
+		return err
 	}
 	if !noted.Record.Known() {
-		return noted, ErrForgotten
+		return ErrForgotten
 	}
 	there := max(noted.Record.Published, news.Announced)
 	switch newest := noted.Record.Last.Sequence; {
 	case news.Source == FromCallback, news.Repeat, there < newest,
 		news.Announced > 0 && news.Announced < newest: // the intent may have landed behind what overtook it
-		noted.Record, err = r.Publish(ctx, noted.Record, alive)
+		return r.publish(ctx, &noted.Record, alive)
 	case noted.Record.Published < newest: // announced by this very delivery, and nothing has come since
-		noted.Record, err = r.published(ctx, noted.Record, alive)
+		return r.published(ctx, &noted.Record, alive)
 	}
-	return noted, err
+	return nil
 }
 
-// record has the news recorded. The answer of a call is recorded also when the
-// drain's bound has passed: trying once more is safe, by compare-and-set.
-func (r *Recorder) record(ctx context.Context, rec Record, news News) (Noted, error) {
-	noted, err := Noted{Record: rec}, ctx.Err()
-	if err == nil {
-		noted, err = r.recordWithin(ctx, rec, news)
-	}
-	if err == nil || ctx.Err() == nil {
-		return noted, err
-	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
-	defer cancel()
-	return r.recordWithin(last, noted.Record, news)
-}
-
-// recordWithin decides and compares-and-sets until nobody came between.
-func (r *Recorder) recordWithin(ctx context.Context, rec Record, news News) (Noted, error) {
+// record decides and compares-and-sets until nobody came between.
+func (r *Recorder) record(ctx context.Context, noted *Noted, news *News) error {
+	within := ctx
 	for {
-		d := Decide(rec, news, time.Now())
-		noted := Noted{Record: rec, Ask: d.Ask, Resend: d.Resend}
+		if within == ctx && ctx.Err() != nil {
+			// The answer of a call is recorded also when the drain's bound has passed. To
+			// try once more what was under way then is safe, by compare-and-set.
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+			defer cancel()
+			within = last
+		}
+		d := decide(&noted.Record, news, time.Now())
 		endLease := ""
-		if news.Token != "" && rec.Token == news.Token && !d.Resend && !news.KeepLease {
+		if news.Token != "" && noted.Record.Token == news.Token && !d.Resend && !news.KeepLease {
 			endLease = news.Token // the call, or the query, has returned
 		}
 		if !d.Write && endLease == "" {
-			return noted, nil
+			noted.Ask, noted.Resend = d.Ask, d.Resend
+			return nil
 		}
 		var stored Record
 		won := false
-		err := r.persist(ctx, "record", func() (err error) {
-			stored, won, err = r.Records.Record(ctx, d.Record, endLease)
+		err := r.persist(within, "record", func() (err error) {
+			stored, won, err = r.Records.Record(within, d.Record, endLease)
 			return err
 		})
-		if err != nil {
-			return Noted{Record: rec}, err
-		}
-		if won {
+		switch {
+		case err != nil && within == ctx && ctx.Err() != nil: // the last words are left
+		case err != nil:
+			return err
+		case won:
 			if d.Event && r.Observe != nil {
 				r.Observe(stored)
 			}
-			noted.Record = stored
-			return noted, nil
+			noted.Record, noted.Ask, noted.Resend = stored, d.Ask, d.Resend
+			return nil
+		default:
+			onward(&noted.Record, &stored)
 		}
-		rec = onward(rec, stored)
 	}
 }
 
-// onward is the record to decide on after somebody came between: what is stored
-// now. A refund that the store has lost before it was ever announced begins anew,
-// as what its request or its callback made of it.
-func onward(was, stored Record) Record {
+// onward makes of the record the one to decide on after somebody came between: what
+// is stored now. A refund that the store has lost before it was ever announced
+// begins anew, as what its request or its callback made of it.
+func onward(rec, stored *Record) {
 	if !stored.Known() {
-		stored.Request, stored.Provider, stored.Order, stored.FirstSeen = was.Request, was.Provider, was.Order, was.FirstSeen
+		stored.Request, stored.Provider, stored.Order, stored.FirstSeen = rec.Request, rec.Provider, rec.Order, rec.FirstSeen
 		stored.Holding = HoldsNothing
 	}
-	return stored
+	*rec = *stored
 }
 
 // Publish writes the record's newest event to the status topic, and again for as
 // long as the store has moved on meanwhile: the last record of a key there is its
 // highest sequence.
 func (r *Recorder) Publish(ctx context.Context, rec Record, alive Alive) (Record, error) {
-	sent, err := r.Announce(ctx, rec, alive)
-	if err != nil {
-		return rec, err
+	err := r.publish(ctx, &rec, alive)
+	return rec, err
+}
+
+// publish leaves in rec what is stored after it.
+func (r *Recorder) publish(ctx context.Context, rec *Record, alive Alive) error {
+	if err := r.announce(ctx, rec, alive); err != nil {
+		return err
 	}
-	return r.published(ctx, sent, alive)
+	return r.published(ctx, rec, alive)
 }
 
 // published tells the store what is on the topic, and publishes what it has moved
 // on to.
-func (r *Recorder) published(ctx context.Context, sent Record, alive Alive) (Record, error) {
+func (r *Recorder) published(ctx context.Context, rec *Record, alive Alive) error {
 	for {
-		var rec Record
-		err := r.persist(ctx, "published", func() (err error) {
-			rec, err = r.Records.Published(ctx, sent.Key(), sent.Last.Sequence)
+		sent := rec.Last.Sequence
+		err := r.persist(ctx, "published", func() error {
+			now, err := r.Records.Published(ctx, rec.Key(), sent)
+			if err == nil {
+				*rec = now
+			}
 			return err
 		})
-		if err != nil {
-			return sent, err
+		if err != nil || rec.Last.Sequence <= sent {
+			return err
 		}
-		if rec.Last.Sequence <= sent.Last.Sequence {
-			return rec, nil
-		}
-		if sent, err = r.Announce(ctx, rec, alive); err != nil {
-			return rec, err
+		if err := r.announce(ctx, rec, alive); err != nil {
+			return err
 		}
 	}
 }
 
-// Announce publishes the newest event once, and answers the record as it was
+// announce publishes the newest event once, and leaves the record as it was
 // published: read again where it had grown too old.
-func (r *Recorder) Announce(ctx context.Context, rec Record, alive Alive) (Record, error) {
-	err := r.persist(ctx, "publish", func() (err error) {
-		if rec, err = r.fresh(ctx, rec, alive); err != nil {
+func (r *Recorder) announce(ctx context.Context, rec *Record, alive Alive) error {
+	return r.persist(ctx, "publish", func() error {
+		if err := r.fresh(ctx, rec, alive); err != nil {
 			return err
 		}
 		bounded, cancel := context.WithTimeout(ctx, r.Fresh)
 		defer cancel()
-		return r.Publisher.Publish(bounded, rec)
+		return r.Publisher.Publish(bounded, *rec)
 	})
-	return rec, err
 }
 
 // fresh waits for a sign of life that is young enough, and asks the store again
 // where its answer is not.
-func (r *Recorder) fresh(ctx context.Context, rec Record, alive Alive) (Record, error) {
+func (r *Recorder) fresh(ctx context.Context, rec *Record, alive Alive) error {
 	for {
 		if alive != nil {
 			sign := alive()
 			if sign.IsZero() {
-				return rec, ErrLapsed
+				return ErrLapsed
 			}
 			if time.Since(sign) >= r.Fresh {
 				if err := pause(ctx, firstPause); err != nil {
-					return rec, err
+					return err
 				}
 				continue
 			}
 		}
 		if time.Since(rec.Seen) < r.Fresh {
-			return rec, nil
+			return nil
 		}
 		again, err := r.Records.Load(ctx, rec.Key())
 		if err != nil {
-			return rec, err
+			return err
 		}
 		if !again.Known() {
-			return rec, ErrForgotten
+			return ErrForgotten
 		}
-		rec = again
+		*rec = again
 	}
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // unclaimed ends a delivery whose claim gave no right to call.
-func (d *delivery) unclaimed(ctx context.Context, claimed Claimed) Verdict {
+func (d *delivery) unclaimed(ctx context.Context, claimed *Claimed) Verdict {
 	switch claimed.Answer {
 	case NotNow:
 		wait := Wait{After: claimed.Wait, Code: CodeRateLimited, Message: "the merchant's rate, or its order's interval, is used up"}
@@ -42,7 +42,7 @@ func (d *delivery) repeat(ctx context.Context, rec Record) Verdict {
 		}
 		rec = published
 	}
-	return d.after(rec, false, 0)
+	return d.after(&rec, false, 0)
 }
 
 // park keeps the message for a merchant that cannot be called now. A wait that
@@ -84,7 +84,7 @@ func (d *delivery) reject(ctx context.Context, why Rejection) Verdict {
 		return d.undecided(ctx, err)
 	}
 	if d.conflicts(rec) {
-		return d.unclaimed(ctx, Claimed{Answer: Conflict, Record: rec})
+		return d.unclaimed(ctx, &Claimed{Answer: Conflict, Record: rec})
 	}
 	if rec.Last.Status.Final() || rec.Last.Status.Open() {
 		return d.repeat(ctx, rec)
@@ -94,9 +94,9 @@ func (d *delivery) reject(ctx context.Context, why Rejection) Verdict {
 	case err != nil:
 		return abandon(err)
 	case d.conflicts(noted.Record): // another request of this number was recorded meanwhile
-		return d.unclaimed(ctx, Claimed{Answer: Conflict, Record: noted.Record})
+		return d.unclaimed(ctx, &Claimed{Answer: Conflict, Record: noted.Record})
 	}
-	return d.after(noted.Record, noted.Ask, 0)
+	return d.after(&noted.Record, noted.Ask, 0)
 }
 
 // conflicts says whether the refund's number stands for other content.

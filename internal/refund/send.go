@@ -10,21 +10,19 @@ import (
 //
 // A crash before the call is safe: the intent, or the claim, says that money may
 // move, and the next owner asks first. A crash after it is the same.
-func (d *delivery) send(ctx context.Context, slot *heldSlot, rec Record, held lease) Verdict {
+func (d *delivery) send(ctx context.Context, slot *heldSlot, rec *Record, held lease) Verdict {
 	// The intent: the newest event says that money may move, on every in-sync
 	// replica, before any byte leaves. A resend publishes the stored one again.
-	announced, err := d.announce(ctx, rec, held)
-	if err != nil {
+	if err := d.announce(ctx, rec, held); err != nil {
 		slot.Done(Outcome{}) // what follows may take long, and calls nobody
 		if ctx.Err() != nil || held.left() > 0 {
 			return abandon(err) // lapsed, or draining: the next owner goes on
 		}
 		return d.settle(ctx, rec, d.unsentNews(held, "the intent could not be published in time"))
 	}
-	if announced.Token != held.token || !announced.Last.Status.Open() {
-		return d.after(announced, false, 0) // others came between: the record is theirs
+	if rec.Token != held.token || !rec.Last.Status.Open() {
+		return d.after(rec, false, 0) // others came between: the record is theirs
 	}
-	rec = announced
 
 	call, err := d.account.Gateway.Sign(rec.Request)
 	if err != nil {
@@ -45,14 +43,14 @@ func (d *delivery) send(ctx context.Context, slot *heldSlot, rec Record, held le
 }
 
 // announce publishes the intent, at most until the lease ends.
-func (d *delivery) announce(ctx context.Context, rec Record, held lease) (Record, error) {
+func (d *delivery) announce(ctx context.Context, rec *Record, held lease) error {
 	bounded, cancel := context.WithDeadline(ctx, held.ends)
 	defer cancel()
-	return d.Recorder.Announce(bounded, rec, d.Alive)
+	return d.Recorder.announce(bounded, rec, d.Alive)
 }
 
 // callNews is what the call of an announced attempt brought.
-func (d *delivery) callNews(announced Record, held lease, out Outcome) News {
+func (d *delivery) callNews(announced *Record, held lease, out Outcome) News {
 	return News{Source: FromWorker, Outcome: out, Token: held.token, Announced: announced.Last.Sequence}
 }
 
@@ -61,7 +59,7 @@ func (d *delivery) unsentNews(held lease, why string) News {
 }
 
 // timed runs one call or query within the account's timeout and reports it.
-func (d *delivery) timed(ctx context.Context, kind CallKind, rec Record, call Call) Outcome {
+func (d *delivery) timed(ctx context.Context, kind CallKind, rec *Record, call Call) Outcome {
 	bounded, cancel := context.WithTimeout(ctx, d.account.Timeout)
 	defer cancel()
 	began := time.Now()
@@ -77,17 +75,17 @@ func (d *delivery) timed(ctx context.Context, kind CallKind, rec Record, call Ca
 
 // settle takes a call's news to the store and the status topic, and says when
 // this refund is looked at again.
-func (d *delivery) settle(ctx context.Context, rec Record, news News) Verdict {
-	noted, err := d.Recorder.Note(ctx, rec, news, d.Alive)
-	if err != nil {
+func (d *delivery) settle(ctx context.Context, rec *Record, news News) Verdict {
+	noted := Noted{Record: *rec}
+	if err := d.Recorder.note(ctx, &noted, &news, d.Alive); err != nil {
 		return abandon(err)
 	}
-	return d.after(noted.Record, noted.Ask, news.Outcome.RetryAfter)
+	return d.after(&noted.Record, noted.Ask, news.Outcome.RetryAfter)
 }
 
 // after says what a refund in this state is owed: nothing more, another try, or a
 // query.
-func (d *delivery) after(rec Record, ask bool, retry time.Duration) Verdict {
+func (d *delivery) after(rec *Record, ask bool, retry time.Duration) Verdict {
 	switch {
 	case rec.Last.Status == StatusWaiting && !rec.Doubt && d.FollowUp > 0: // it may tell no more than a callback did: no request
 		return d.sameLater(d.Schedule.Again(retry, rec.Attempt))
@@ -103,7 +101,7 @@ func (d *delivery) after(rec Record, ask bool, retry time.Duration) Verdict {
 // followUp is the verdict that asks about an open refund later. Its number is one
 // above the one that was taken last; of several with that number the first that
 // is read goes on, the others end.
-func (d *delivery) followUp(rec Record) Verdict {
+func (d *delivery) followUp(rec *Record) Verdict {
 	number := rec.FollowUp + 1
 	return Verdict{Kind: Later, After: d.Schedule.After(number), Cause: CauseFollowUp, FollowUp: number}
 }
