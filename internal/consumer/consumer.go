@@ -7,7 +7,7 @@
 //     acknowledgements, or written to the dead letters likewise; what is not is delivered again, so delivery is at least
 //     once, across kill -9, rebalances and outages;
 //   - works of one lane never run at the same time in this process, and start in the order of their offsets;
-//   - memory is bounded, whatever the backlog: each partition has a window of deliveries under way;
+//   - memory is bounded, whatever the backlog: the partitions share a window of deliveries under way;
 //   - a message that waits (not due, a slow lane, a dead letter that cannot be written) stops no other partition.
 //
 // It knows the package kafka alone.
@@ -91,7 +91,7 @@ type Consumer struct {
 	delayer *Delayer
 	lanes   *lanes
 	delayOf map[string]time.Duration // by topic; the requests have none
-	source  func(tp kafka.TopicPartition, offset int64, delayed bool) source
+	source  func(tp kafka.TopicPartition, offset int64, maxBytes int) source
 	group   *kafka.Group
 
 	joined         atomic.Bool // at least once
@@ -107,12 +107,8 @@ func New(client *kafka.Client, writer Writer, handler Handler, cfg Config) (*Con
 	if err != nil {
 		return nil, err
 	}
-	c.source = func(tp kafka.TopicPartition, offset int64, delayed bool) source {
-		opts := kafka.FetchOptions{MaxBytes: requestFetch}
-		if delayed {
-			opts.MaxBytes = delayFetch
-		}
-		return client.Fetcher(tp, offset, opts)
+	c.source = func(tp kafka.TopicPartition, offset int64, maxBytes int) source {
+		return client.Fetcher(tp, offset, kafka.FetchOptions{MaxBytes: maxBytes})
 	}
 	topics := []string{c.cfg.Topics.Requests}
 	for _, d := range c.cfg.Delays {

@@ -10,7 +10,7 @@ import (
 // BenchmarkLanes is the cost of a place to run for one of a backlog, each of its own order, in turns among 20 merchants.
 // The work uses as much stack as a gateway's call does.
 func BenchmarkLanes(b *testing.B) {
-	l, t := newLanes(512, nil), newTracker(0, windowCount)
+	l, t := newLanes(512, nil), newTracker(0, newWindow(1, 512))
 	shares := make([]string, 20)
 	for i := range shares {
 		shares[i] = "merchant" + strconv.Itoa(i)
@@ -43,15 +43,15 @@ func deep(levels int) byte {
 
 // BenchmarkWatermark is the cost of an offset in a full window, done in another order than that of its arrival.
 func BenchmarkWatermark(b *testing.B) {
-	const window = 512
-	t := newTracker(0, window)
-	var places [window]*place
+	const open = 512
+	t := newTracker(0, newWindow(1, open))
+	var places [open]*place
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		if p := places[i*7%window]; p != nil {
+		if p := places[i*7%open]; p != nil {
 			t.done(p)
 		}
-		places[i*7%window] = t.add(int64(i), 1000, time.Time{})
+		places[i*7%open] = t.add(int64(i), 1000, time.Time{})
 		t.watermark()
 	}
 }

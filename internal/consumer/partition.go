@@ -12,13 +12,17 @@ import (
 )
 
 const (
-	requestFetch = 32 << 10 // bytes of one fetch, packed: some two hundred requests, no further ahead than is worked on
-	delayFetch   = 64 << 10 // held until due
+	fetchMost    = 32 << 10  // bytes of one fetch, packed: some two hundred requests, no further ahead than is worked on
+	fetchAll     = 512 << 10 // of all partitions together, as each holds one: of requests until there is room, of a delay topic until it is due
+	fetchLeast   = 4 << 10   // of one among many partitions
 	troublePause = time.Second
 	rangePause   = 30 * time.Second
 	roomLook     = 50 * time.Millisecond
 	longestSleep = time.Minute // a step of the wall clock is noticed within this time
 )
+
+// fetchOf is how much one of so many partitions reads at a time.
+func fetchOf(partitions int) int { return min(max(fetchAll/partitions, fetchLeast), fetchMost) }
 
 // source is what a partition needs of kafka.Fetcher.
 type source interface {
@@ -74,10 +78,11 @@ func (p *partition) feed(ctx context.Context) {
 		}
 		p.end.Store(p.source.End())
 		p.setTrouble("")
-		for _, r := range records {
+		for i, r := range records {
 			if !p.take(ctx, r) {
 				return
 			}
+			records[i] = kafka.Record{} // it may be done long before the last of them finds room
 		}
 		p.tracker.read(p.source.Offset())
 	}

@@ -39,15 +39,20 @@ type session struct {
 func (c *Consumer) newSession(gen generation, assigned []kafka.Assignment) *session {
 	s := &session{c: c, gen: gen, alive: make(chan struct{}), started: time.Now()}
 	s.works, s.stopWorks = context.WithCancel(context.Background())
-	of := map[bool]int{} // partitions: of delay topics, of the requests
+	partitions := map[bool]int{} // of the requests; of delay topics
 	for _, a := range assigned {
-		of[c.delayOf[a.Topic] > 0]++
+		partitions[c.delayOf[a.Topic] > 0]++
+	}
+	windows := map[bool]*window{}
+	for delayed, n := range partitions {
+		windows[delayed] = newWindow(n, c.cfg.MaxInFlight)
 	}
 	for _, a := range assigned {
 		p := &partition{TopicPartition: a.TopicPartition, delay: c.delayOf[a.Topic], session: s}
-		p.tracker = newTracker(a.Offset, windowOf(of[p.delay > 0], c.cfg.MaxInFlight))
+		delayed := p.delay > 0
+		p.tracker = newTracker(a.Offset, windows[delayed])
 		p.end.Store(-1)
-		p.source = c.source(a.TopicPartition, a.Offset, p.delay > 0)
+		p.source = c.source(a.TopicPartition, a.Offset, fetchOf(partitions[delayed]))
 		s.partitions = append(s.partitions, p)
 	}
 	return s

@@ -188,7 +188,7 @@ func TestABacklogBehindASlowShareIsTurnedAway(t *testing.T) {
 			time.Sleep(time.Second)
 			return Done()
 		}}
-		for _, r := range many(3 * windowCount) {
+		for _, r := range many(3 * windowAll / 2) {
 			r.Key = []byte("big")
 			w.put("requests", 0, r)
 		}
@@ -207,7 +207,7 @@ func TestABacklogBehindASlowShareIsTurnedAway(t *testing.T) {
 		if calls.Load() < 118 { // two at a time
 			t.Errorf("%d calls in a minute", calls.Load())
 		}
-		if got := int(away.Load()); got < 2*windowCount-120-100 || got > 2*windowCount {
+		if got := int(away.Load()); got < windowAll-120-100 || got > windowAll {
 			t.Errorf("%d were turned away", got)
 		}
 		for _, r := range w.writes() {

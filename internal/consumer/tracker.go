@@ -5,22 +5,6 @@ import (
 	"time"
 )
 
-// The window of a partition: how much of it may be under way. It bounds memory, and what a restart delivers again.
-const (
-	windowCount  = 2048    // deliveries that are not done
-	windowLeast  = 256     // of one among many partitions
-	windowAll    = 4 << 10 // of all partitions of the requests, and as many of the delay topics, where that leaves windowLeast
-	windowBytes  = 1 << 10 // of keys, values and headers, times the count
-	windowOffset = 1 << 16 // offsets between the watermark and the newest delivery: done ones behind one that waits
-)
-
-// windowOf is the window of one of so many partitions, of a consumer that may have so many deliveries in flight: all
-// together hold that many twice, so that there is something to choose from.
-func windowOf(partitions, inFlight int) int {
-	all := max(windowAll, 2*inFlight)
-	return min(max(all/max(partitions, 1), windowLeast), max(windowCount, inFlight))
-}
-
 // place is one delivered offset that is not done.
 type place struct {
 	offset int64
@@ -35,7 +19,7 @@ type place struct {
 // there is none, everything before the place where reading goes on. Offsets have gaps (transactions, compaction). It
 // never goes back.
 type tracker struct {
-	window int
+	window *window // that its partition shares
 
 	mu             sync.Mutex
 	oldest, newest *place // the list of those that are not done
@@ -46,15 +30,16 @@ type tracker struct {
 }
 
 // newTracker begins at an offset, or at -1 where it is not known yet.
-func newTracker(start int64, window int) *tracker {
+func newTracker(start int64, window *window) *tracker {
 	return &tracker{window: window, position: max(start, -1), freed: make(chan struct{})}
 }
 
-// room is nil when one more delivery fits, else a channel that closes when it may.
+// room is nil when one more delivery fits, else a channel that closes when one of this partition's is done. What others give
+// back to the window closes it not: who waits for them looks again.
 func (t *tracker) room() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.oldest == nil || t.count < t.window && t.bytes < t.window*windowBytes && t.position-t.oldest.offset < windowOffset {
+	if t.oldest == nil || t.window.fits(t.count, t.bytes) && t.position-t.oldest.offset < windowOffset {
 		return nil
 	}
 	return t.freed
@@ -71,8 +56,7 @@ func (t *tracker) add(offset int64, size int, due time.Time) *place {
 		t.oldest, t.oldestAt = p, time.Now()
 	}
 	t.newest = p
-	t.count++
-	t.bytes += size
+	t.hold(1, size)
 	t.position = max(t.position, offset+1)
 	return p
 }
@@ -85,8 +69,7 @@ func (t *tracker) done(p *place) {
 		return
 	}
 	p.done = true
-	t.count--
-	t.bytes -= p.size
+	t.hold(-1, -p.size)
 	if p.before != nil {
 		p.before.behind = p.behind
 	} else {
@@ -100,6 +83,12 @@ func (t *tracker) done(p *place) {
 	p.before, p.behind = nil, nil
 	close(t.freed)
 	t.freed = make(chan struct{})
+}
+
+func (t *tracker) hold(count, bytes int) {
+	t.count += count
+	t.bytes += bytes
+	t.window.add(count, bytes)
 }
 
 // read says that everything before next was added, or was nothing to deliver.

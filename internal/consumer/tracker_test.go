@@ -12,7 +12,7 @@ import (
 func TestWatermark(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		start := rapid.Int64Range(0, 100).Draw(t, "start")
-		tr := newTracker(start, windowCount)
+		tr := newTracker(start, newWindow(1, 512))
 		next, open, last := start, map[int64]*place{}, start
 		check := func() {
 			mark, known := tr.watermark()
@@ -54,7 +54,7 @@ func TestWatermark(t *testing.T) {
 }
 
 func TestWatermarkIsUnknownBeforeTheFirstOffsetIs(t *testing.T) {
-	tr := newTracker(-2, windowCount)
+	tr := newTracker(-2, newWindow(1, 512))
 	if mark, known := tr.watermark(); known {
 		t.Fatalf("watermark %d", mark)
 	}
@@ -65,16 +65,17 @@ func TestWatermarkIsUnknownBeforeTheFirstOffsetIs(t *testing.T) {
 }
 
 func TestWindowIsBoundedByCountBytesAndPlaces(t *testing.T) {
+	const alone = windowAll / 2
 	for name, one := range map[string]struct {
 		size  int
 		done  func(i int) bool
 		limit int
 	}{
-		"count":  {1, func(int) bool { return false }, windowCount},
-		"bytes":  {windowCount * windowBytes / 4, func(int) bool { return false }, 4},
+		"count":  {1, func(int) bool { return false }, alone},
+		"bytes":  {alone * windowBytes / 4, func(int) bool { return false }, 4},
 		"places": {1, func(i int) bool { return i > 0 }, windowOffset},
 	} {
-		tr := newTracker(0, windowCount)
+		tr := newTracker(0, newWindow(1, 512))
 		n := 0
 		var first *place
 		for ; tr.room() == nil && n <= one.limit; n++ {
@@ -100,16 +101,4 @@ func TestWindowIsBoundedByCountBytesAndPlaces(t *testing.T) {
 			t.Errorf("%s: no room after the first is done", name)
 		}
 	}
-}
-
-// However many partitions a worker has, what is under way in all of them together is bounded.
-func TestManyPartitionsShareTheWindow(t *testing.T) {
-	for _, one := range []struct{ partitions, inFlight, want int }{
-		{0, 512, 2048}, {1, 512, 2048}, {4, 512, 1024}, {12, 512, 341}, {64, 512, 256}, {1000, 512, 256}, {12, 10_000, 1666}, {1, 10_000, 10_000},
-	} {
-		if got := windowOf(one.partitions, one.inFlight); got != one.want {
-			t.Errorf("%+v: each has %d", one, got)
-		}
-	}
-
 }
