@@ -40,6 +40,10 @@ import (
 // error with Sent: what it would have said is not known.
 const MaxAnswer = 256 << 10
 
+// buffered is what each connection has for reading, and for writing: a refund call
+// with its headers, or its answer, has less.
+const buffered = 2 << 10
+
 // Options of a Pool. The zero value is what a worker needs.
 type Options struct {
 	// RootCAs are trusted in place of the system's.
@@ -126,6 +130,8 @@ func (p *Pool) newTransport(proxy *url.URL) *http.Transport {
 		MaxIdleConnsPerHost:    256,
 		IdleConnTimeout:        20 * time.Second,
 		MaxResponseHeaderBytes: 32 << 10,
+		ReadBufferSize:         buffered,
+		WriteBufferSize:        buffered,
 	}
 	if proxy != nil {
 		t.Proxy = http.ProxyURL(proxy)
