@@ -72,24 +72,24 @@ type heard struct {
 }
 
 // Claim implements refund.Claims.
-func (h heard) Claim(ctx context.Context, claim refund.Claim) (refund.Claimed, error) {
-	claimed, err := h.Claims.Claim(ctx, claim)
+func (h heard) Claim(ctx context.Context, claim refund.Claim) (claimed refund.Claimed, err error) {
+	claimed, err = h.Claims.Claim(ctx, claim)
 	if err == nil {
-		h.note(claimed)
+		h.note(&claimed)
 	}
 	return claimed, err
 }
 
 // Resend implements refund.Claims.
-func (h heard) Resend(ctx context.Context, rec refund.Record, token string, lease time.Duration) (refund.Claimed, error) {
-	claimed, err := h.Claims.Resend(ctx, rec, token, lease)
+func (h heard) Resend(ctx context.Context, rec refund.Record, token string, lease time.Duration) (claimed refund.Claimed, err error) {
+	claimed, err = h.Claims.Resend(ctx, rec, token, lease)
 	if err == nil {
-		h.note(claimed)
+		h.note(&claimed)
 	}
 	return claimed, err
 }
 
-func (h heard) note(claimed refund.Claimed) {
+func (h heard) note(claimed *refund.Claimed) {
 	h.core.metrics.Claimed(claimed.Answer)
 	switch claimed.Answer {
 	case refund.Yours:

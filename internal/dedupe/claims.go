@@ -22,13 +22,13 @@ func (s *Store) Claim(ctx context.Context, c refund.Claim) (refund.Claimed, erro
 	if err := checkClaim(c); err != nil {
 		return refund.Claimed{}, err
 	}
-	k, req := s.keys(c.Request.Merchant), c.Request
+	k, req := s.keys(c.Request.Merchant), &c.Request
 	reply, err := s.run(ctx, "claim", req.Merchant,
 		[]string{k.record(req.RefundNo), k.order(c.Order), k.rate(), k.queue()},
 		req.RefundNo, c.Token, millis(c.Lease), strconv.Itoa(c.FollowUp), c.Place, req.Content(),
 		number(req.Amount.Minor), packCurrency(req.Amount.Currency), number(req.OrderAmount.Minor),
 		strconv.Itoa(c.Limits.Rate), strconv.Itoa(c.Limits.MaxRefundsPerOrder), millis(c.Limits.OrderInterval), c.Order,
-		packRequest(req, c.Provider, c.Order, true), number(stamp(c.FirstSeen)), s.retention)
+		packRequest(*req, c.Provider, c.Order, true), number(stamp(c.FirstSeen)), s.retention)
 	if err != nil {
 		return refund.Claimed{}, err
 	}
@@ -57,17 +57,14 @@ func (s *Store) Resend(ctx context.Context, rec refund.Record, token string, lea
 	return claimed(key, reply)
 }
 
-func claimed(key refund.Key, reply reply) (refund.Claimed, error) {
+func claimed(key refund.Key, reply reply) (c refund.Claimed, err error) {
 	answer, ok := answers[reply.word]
 	if !ok {
-		return refund.Claimed{}, fmt.Errorf("dedupe: a script answered %q", reply.word)
+		return c, fmt.Errorf("dedupe: a script answered %q", reply.word)
 	}
-	rec, err := reply.record(key)
-	return refund.Claimed{
-		Answer: answer,
-		Record: rec,
-		Wait:   time.Duration(reply.number(0)) * time.Microsecond,
-	}, err
+	c.Answer, c.Wait = answer, time.Duration(reply.number(0))*time.Microsecond
+	err = reply.record(key, &c.Record)
+	return c, err
 }
 
 func checkClaim(c refund.Claim) error {

@@ -109,8 +109,8 @@ func (s *Store) Restore(ctx context.Context, merchant, token string, recs []refu
 		}
 		one := reply{clock: answer.clock, seen: seen}
 		one.value, _ = value.(string)
-		rec, err := one.record(recs[i].Key())
-		if err != nil {
+		var rec refund.Record
+		if err := one.record(recs[i].Key(), &rec); err != nil {
 			return nil, err
 		}
 		open = append(open, rec)

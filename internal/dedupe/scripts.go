@@ -187,18 +187,16 @@ func parse(raw []any) (reply, error) {
 	return reply{word: word, clock: clock, value: value, extra: raw[3:]}, nil
 }
 
-// record unpacks the answered record, or makes that of a refund which the store
-// does not know.
-func (r reply) record(key refund.Key) (refund.Record, error) {
-	rec := refund.Record{Request: refund.Request{Key: key}}
-	if r.value != "" {
-		var err error
-		if rec, err = unpack(key, r.value); err != nil {
-			return refund.Record{}, err
-		}
+// record unpacks the answered record into rec, or makes that of a refund which the
+// store does not know.
+func (r reply) record(key refund.Key, rec *refund.Record) (err error) {
+	if r.value == "" {
+		rec.Request.Key = key
+	} else if *rec, err = unpack(key, r.value); err != nil {
+		return err
 	}
 	rec.Epoch, rec.StoreTime, rec.Seen = r.epoch, r.storeTime(), r.seen
-	return rec, nil
+	return nil
 }
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }

@@ -91,7 +91,7 @@ type Record struct {
 }
 
 // Key is the refund's name.
-func (r Record) Key() Key { return r.Request.Key }
+func (r *Record) Key() Key { return r.Request.Key }
 
 // SequenceBlock is how many sequences are set aside after a loss: a refund goes on
 // at epoch*SequenceBlock+1 at the least, and behind the block of its newest event,
@@ -99,7 +99,7 @@ func (r Record) Key() Key { return r.Request.Key }
 const SequenceBlock = 1000
 
 // NextSequence is the sequence of this refund's next event.
-func (r Record) NextSequence() int64 {
+func (r *Record) NextSequence() int64 {
 	last := r.Last.Sequence
 	if r.Last.Epoch < r.Epoch {
 		last += SequenceBlock - last%SequenceBlock
@@ -108,4 +108,4 @@ func (r Record) NextSequence() int64 {
 }
 
 // Known says whether the store has this refund.
-func (r Record) Known() bool { return r.Version > 0 }
+func (r *Record) Known() bool { return r.Version > 0 }

@@ -183,6 +183,12 @@ func (b *bench) claim(want refund.ClaimAnswer, c refund.Claim) refund.Claimed {
 	return got
 }
 
+func (b *bench) knows(no string) bool {
+	b.Helper()
+	rec := b.load(no)
+	return rec.Known()
+}
+
 func (b *bench) load(no string) refund.Record {
 	b.Helper()
 	rec, err := b.Store.Load(b.ctx, refund.Key{Merchant: merchant, RefundNo: no})

@@ -12,7 +12,7 @@ import (
 func noOrderOverItsTotal(b *bench) {
 	first := b.claim(refund.Yours, claimOf("r1", "t1", amount(600))).Record
 	over := b.claim(refund.OverTotal, claimOf("r2", "t1", amount(401)))
-	if over.Record.Known() || b.load("r2").Known() {
+	if over.Record.Known() || b.knows("r2") {
 		b.Errorf("a refused claim stored %+v", over.Record)
 	}
 	b.claim(refund.Yours, claimOf("r2", "t1", amount(400)))

@@ -299,7 +299,7 @@ func aLongFinalRefundStaysForgotten(b *bench) {
 	open := onTopic("open", refund.StatusReview, 2, 1)
 	open.Last.RecordedAt = Start.Add(-2 * Retention)
 	restored := b.rebuild(old, open)
-	if len(restored) != 1 || b.load("old").Known() || !b.load("open").Known() {
+	if len(restored) != 1 || b.knows("old") || !b.knows("open") {
 		b.Errorf("%+v", restored)
 	}
 }

@@ -161,7 +161,7 @@ func publishedOnlyGrows(b *bench) {
 		}
 	}
 	unknown, err := b.Store.Published(b.ctx, refund.Key{Merchant: merchant, RefundNo: "r9"}, 1)
-	if err != nil || unknown.Known() || b.load("r9").Known() {
+	if err != nil || unknown.Known() || b.knows("r9") {
 		b.Errorf("a refund that is not known: %+v, %v", unknown, err)
 	}
 	if got := b.record(b.load("r1"), refund.StatusSucceeded, "t1"); got.Published != 5 {
