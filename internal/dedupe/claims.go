@@ -18,7 +18,7 @@ var answers = map[string]refund.ClaimAnswer{
 }
 
 // Claim implements refund.Claims (lua/claim.lua). Errors: *refund.Unavailable.
-func (s *Store) Claim(ctx context.Context, c refund.Claim) (refund.Claimed, error) {
+func (s *Store) Claim(ctx context.Context, c refund.Claim) (answer refund.Claimed, err error) {
 	if err := checkClaim(c); err != nil {
 		return refund.Claimed{}, err
 	}
@@ -30,16 +30,17 @@ func (s *Store) Claim(ctx context.Context, c refund.Claim) (refund.Claimed, erro
 		strconv.Itoa(c.Limits.Rate), strconv.Itoa(c.Limits.MaxRefundsPerOrder), millis(c.Limits.OrderInterval), c.Order,
 		packRequest(*req, c.Provider, c.Order, true), number(stamp(c.FirstSeen)), s.retention)
 	if err != nil {
-		return refund.Claimed{}, err
+		return answer, err
 	}
-	return claimed(req.Key, reply)
+	err = claimed(&answer, req.Key, reply)
+	return answer, err
 }
 
 // Resend implements refund.Claims (lua/resend.lua). The proof was judged on rec:
 // where anything but follow-ups and publishing has changed it since, or the
 // store's epoch has moved on, the answer is NotYours. Errors:
 // *refund.Unavailable.
-func (s *Store) Resend(ctx context.Context, rec refund.Record, token string, lease time.Duration) (refund.Claimed, error) {
+func (s *Store) Resend(ctx context.Context, rec refund.Record, token string, lease time.Duration) (answer refund.Claimed, err error) {
 	if token == "" {
 		return refund.Claimed{}, errors.New("dedupe: resend without a token")
 	}
@@ -54,17 +55,18 @@ func (s *Store) Resend(ctx context.Context, rec refund.Record, token string, lea
 	if err != nil {
 		return refund.Claimed{}, err
 	}
-	return claimed(key, reply)
+	err = claimed(&answer, key, reply)
+	return answer, err
 }
 
-func claimed(key refund.Key, reply reply) (c refund.Claimed, err error) {
+// claimed makes of a reply the answer of a claim, into c.
+func claimed(c *refund.Claimed, key refund.Key, reply reply) error {
 	answer, ok := answers[reply.word]
 	if !ok {
-		return c, fmt.Errorf("dedupe: a script answered %q", reply.word)
+		return fmt.Errorf("dedupe: a script answered %q", reply.word)
 	}
 	c.Answer, c.Wait = answer, time.Duration(reply.number(0))*time.Microsecond
-	err = reply.record(key, &c.Record)
-	return c, err
+	return reply.record(key, &c.Record)
 }
 
 func checkClaim(c refund.Claim) error {

@@ -104,17 +104,16 @@ func errDamaged(key refund.Key) error {
 	return fmt.Errorf("dedupe: the stored record of %s is damaged: empty its merchant's Redis, which has it rebuilt from the status topic (docs/redis.md)", key)
 }
 
-// unpack reads what pack and the scripts wrote.
-func unpack(key refund.Key, value string) (refund.Record, error) {
+// unpack reads what pack and the scripts wrote into r, which is new.
+func unpack(r *refund.Record, key refund.Key, value string) error {
 	fields := strings.SplitN(value, "|", headerFields+1)
 	if fields[0] != format {
-		return refund.Record{}, errForm(key, fields[0])
+		return errForm(key, fields[0])
 	}
 	if len(fields) != headerFields+1 {
-		return refund.Record{}, errDamaged(key)
+		return errDamaged(key)
 	}
 	h := header{fields: fields, at: 1}
-	var r refund.Record
 	ev := &r.Last
 	r.Request.Key = key
 	r.Version = h.number()
@@ -158,16 +157,16 @@ func unpack(key refund.Key, value string) (refund.Record, error) {
 	h.text() // the content's fingerprint is the scripts'
 	orderLen, requestLen, rest := h.number(), h.number(), fields[headerFields]
 	if h.bad || orderLen < 0 || requestLen < 0 || orderLen+requestLen > int64(len(rest)) {
-		return refund.Record{}, errDamaged(key)
+		return errDamaged(key)
 	}
 	r.Order = rest[:orderLen]
 	provider, ok1 := unpackRequest(rest[orderLen:orderLen+requestLen], r.Order, currency, &r.Request)
 	ok2 := unpackOutcome(rest[orderLen+requestLen:], ev)
 	if !ok1 || !ok2 {
-		return refund.Record{}, errDamaged(key)
+		return errDamaged(key)
 	}
 	r.Provider = provider
-	return r, nil
+	return nil
 }
 
 // header reads fields in their order; bad tells that one was not what it should

@@ -51,7 +51,8 @@ func TestPackAndUnpack(t *testing.T) {
 		if total := count.Draw(r, "total"); total > 0 {
 			want.Request.OrderAmount = refund.Money{Minor: total, Currency: currency}
 		}
-		got, err := unpack(want.Request.Key, pack(want, want.Request.Content(), ""))
+		var got refund.Record
+		err := unpack(&got, want.Request.Key, pack(want, want.Request.Content(), ""))
 		if err != nil {
 			r.Fatal(err)
 		}
@@ -84,12 +85,13 @@ func FuzzUnpack(f *testing.F) {
 	f.Add("1|2|3")
 	f.Fuzz(func(t *testing.T, value string) {
 		key := refund.Key{Merchant: "M", RefundNo: "r"}
-		rec, err := unpack(key, value)
+		var rec, again refund.Record
+		err := unpack(&rec, key, value)
 		if err != nil {
 			return
 		}
 		full := rec.Last.OrderFullyRefunded
-		again, err := unpack(key, pack(rec, "", map[bool]string{true: "f"}[full]))
+		err = unpack(&again, key, pack(rec, "", map[bool]string{true: "f"}[full]))
 		if err != nil {
 			t.Fatalf("%q was read as %+v, which does not come back: %v", value, rec, err)
 		}

@@ -189,11 +189,12 @@ func parse(raw []any) (reply, error) {
 
 // record unpacks the answered record into rec, or makes that of a refund which the
 // store does not know.
-func (r reply) record(key refund.Key, rec *refund.Record) (err error) {
-	if r.value == "" {
-		rec.Request.Key = key
-	} else if *rec, err = unpack(key, r.value); err != nil {
-		return err
+func (r reply) record(key refund.Key, rec *refund.Record) error {
+	rec.Request.Key = key
+	if r.value != "" {
+		if err := unpack(rec, key, r.value); err != nil {
+			return err
+		}
 	}
 	rec.Epoch, rec.StoreTime, rec.Seen = r.epoch, r.storeTime(), r.seen
 	return nil

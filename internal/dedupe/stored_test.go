@@ -41,7 +41,8 @@ func TestWhatWasStoredIsRead(t *testing.T) {
 		if packed != stored {
 			t.Errorf("line %d: this version would write\n%s\nand not\n%s", i+1, strconv.QuoteToASCII(packed), lines[i])
 		}
-		if got, err := unpack(want.Request.Key, stored); err != nil || got != want {
+		var got refund.Record
+		if err := unpack(&got, want.Request.Key, stored); err != nil || got != want {
 			t.Errorf("line %d: %v\n got %+v\nwant %+v", i+1, err, got, want)
 		}
 	}
