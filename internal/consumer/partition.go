@@ -43,6 +43,8 @@ type partition struct {
 	tracker *tracker
 	end     atomic.Int64 // the last stable offset as of the last fetch; -1 unknown
 
+	noneAway time.Time // when the feed last found that none of its messages could be turned away
+
 	mu        sync.Mutex
 	trouble   string // why it cannot be read, now
 	blocked   string // what stopped it, for as long as this generation lasts
@@ -110,7 +112,10 @@ func (p *partition) take(ctx context.Context, r kafka.Record) bool {
 // are asked to go away.
 func (p *partition) awaitRoom(ctx context.Context) bool {
 	for room := p.tracker.room(); room != nil; room = p.tracker.room() {
-		p.session.c.lanes.turnAway(func(t *task) bool { return t.of.part == p })
+		if now := time.Now(); now.Sub(p.noneAway) >= roomLook &&
+			!p.session.c.lanes.turnAway(func(t *task) bool { return t.of.part == p }) {
+			p.noneAway = now // all shares were looked at: not again for each message
+		}
 		look := time.NewTimer(roomLook)
 		select {
 		case <-room:

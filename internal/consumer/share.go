@@ -100,8 +100,9 @@ func (l *lanes) dropEmpty() {
 
 // turnAway starts some of the tasks that match out of their turn, the last to come first, where a share's own limit has
 // made the next one wait for long. Their step is told how long that is: who comes now will hardly wait for less. It is
-// for a partition that can read no further because of those that wait: they go elsewhere, for the others behind them.
-func (l *lanes) turnAway(match func(*task) bool) {
+// for a partition that can read no further because of those that wait: they go elsewhere, for the others behind them. It
+// answers whether there were any.
+func (l *lanes) turnAway(match func(*task) bool) (some bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range l.shares {
@@ -119,7 +120,9 @@ func (l *lanes) turnAway(match func(*task) bool) {
 				l.aside++
 				l.begin(one, waited)
 				n++
+				some = true
 			}
 		}
 	}
+	return some
 }

@@ -14,10 +14,7 @@ import (
 // of the newest event. The scripts read the header alone. Instants are
 // milliseconds, all but RecordedAt by their distance from it, and empty for none;
 // the key's merchant and number are not repeated.
-const (
-	format       = "1"
-	headerFields = 24
-)
+const format = "1"
 
 var (
 	statusLetters = map[refund.Status]byte{
@@ -106,14 +103,10 @@ func errDamaged(key refund.Key) error {
 
 // unpack reads what pack and the scripts wrote into r, which is new.
 func unpack(r *refund.Record, key refund.Key, value string) error {
-	fields := strings.SplitN(value, "|", headerFields+1)
-	if fields[0] != format {
-		return errForm(key, fields[0])
+	h := header{rest: value}
+	if form := h.text(); form != format {
+		return errForm(key, form)
 	}
-	if len(fields) != headerFields+1 {
-		return errDamaged(key)
-	}
-	h := header{fields: fields, at: 1}
 	ev := &r.Last
 	r.Request.Key = key
 	r.Version = h.number()
@@ -155,7 +148,8 @@ func unpack(r *refund.Record, key refund.Key, value string) error {
 	currency := unpackCurrency(h.text())
 	r.Request.Amount.Currency = currency
 	h.text() // the content's fingerprint is the scripts'
-	orderLen, requestLen, rest := h.number(), h.number(), fields[headerFields]
+	orderLen, requestLen := h.number(), h.number()
+	rest := h.rest
 	if h.bad || orderLen < 0 || requestLen < 0 || orderLen+requestLen > int64(len(rest)) {
 		return errDamaged(key)
 	}
@@ -172,14 +166,14 @@ func unpack(r *refund.Record, key refund.Key, value string) error {
 // header reads fields in their order; bad tells that one was not what it should
 // be.
 type header struct {
-	fields []string
-	at     int
-	bad    bool
+	rest string
+	bad  bool
 }
 
 func (h *header) text() string {
-	h.at++
-	return h.fields[h.at-1]
+	field, rest, ended := strings.Cut(h.rest, "|")
+	h.rest, h.bad = rest, h.bad || !ended
+	return field
 }
 
 func (h *header) letter() byte {

@@ -27,8 +27,8 @@ type step struct {
 }
 
 // take sends a step to the server that has the merchant, in one script with those of other callers. Whoever comes alone
-// waits for nobody. A script that the server refuses as a whole (it does not have it, a slot has moved, a proxy sees
-// several slots) is sent once more for each step. An error leaves open whether the step was taken, as ever.
+// waits for nobody. A script that the server refuses as a whole (a slot has moved, a proxy sees several slots) is sent once
+// more for each step. An error leaves open whether the step was taken, as ever.
 func (s *Store) take(one *step) ([]any, error) {
 	server, err := s.serverOf(one.ctx, one.keys[0])
 	if err != nil {
@@ -37,7 +37,7 @@ func (s *Store) take(one *step) ([]any, error) {
 	shared, there := s.queues.Load(server)
 	if !there {
 		_, slots := s.client.(*redis.ClusterClient)
-		shared, _ = s.queues.LoadOrStore(server, &pipeline{server: server, script: s.scripts.steps, slots: slots})
+		shared, _ = s.queues.LoadOrStore(server, &pipeline{server: server, script: s.scripts.steps, text: s.scripts.text, slots: slots})
 	}
 	err = shared.(*pipeline).take(one)
 	if _, refused := errors.AsType[redis.Error](err); refused {
@@ -81,7 +81,8 @@ func handOut(steps []*step, answers []any) error {
 type pipeline struct {
 	server *redis.Client
 	script *redis.Script
-	slots  bool // it is one of a cluster: a script has one slot, so one merchant
+	text   string // of the script
+	slots  bool   // it is one of a cluster: a script has one slot, so one merchant
 
 	mu      sync.Mutex
 	waiting []*step
@@ -144,13 +145,12 @@ func (p *pipeline) scripts(steps []*step) (scripts [][]*step) {
 	return scripts
 }
 
+// send sends the script's hash, and the script to a server that does not have it.
 func (p *pipeline) send(scripts [][]*step) {
-	pipe := p.server.Pipeline()
-	cmds := make([]*redis.Cmd, len(scripts))
-	for i, steps := range scripts {
-		cmds[i] = pipe.Do(context.Background(), p.command(steps)...)
+	cmds := p.exec(scripts, "evalsha", p.script.Hash())
+	if redis.HasErrorPrefix(cmds[0].Err(), "NOSCRIPT") {
+		cmds = p.exec(scripts, "eval", p.text)
 	}
-	_, _ = pipe.Exec(context.Background()) // the client's time-outs bound it; each command has its own error
 	for i, steps := range scripts {
 		answers, err := cmds[i].Slice()
 		if err == nil {
@@ -163,12 +163,22 @@ func (p *pipeline) send(scripts [][]*step) {
 	}
 }
 
-func (p *pipeline) command(steps []*step) []any {
+func (p *pipeline) exec(scripts [][]*step, how, script string) []*redis.Cmd {
+	pipe := p.server.Pipeline()
+	cmds := make([]*redis.Cmd, len(scripts))
+	for i, steps := range scripts {
+		cmds[i] = pipe.Do(context.Background(), command(steps, how, script)...)
+	}
+	_, _ = pipe.Exec(context.Background()) // the client's time-outs bound it; each command has its own error
+	return cmds
+}
+
+func command(steps []*step, how, script string) []any {
 	values := 3
 	for _, one := range steps {
 		values += len(one.keys) + 3 + len(one.args)
 	}
-	command := append(make([]any, 0, values), "evalsha", p.script.Hash(), 0)
+	command := append(make([]any, 0, values), how, script, 0)
 	for _, one := range steps {
 		for i := range one.keys {
 			command = append(command, &one.keys[i])

@@ -28,6 +28,7 @@ var clockOfServer string
 // them (after a restart, a failover, a SCRIPT FLUSH).
 type scripts struct {
 	steps                                                *redis.Script // of all that goes on under an epoch
+	text                                                 string        // of steps
 	epoch, begin, lock, unlock, restore, notes, identity *redis.Script
 }
 
@@ -56,8 +57,10 @@ func load(clock string) scripts {
 	for _, name := range stepNames {
 		steps += "function steps." + name + "()\n" + read(name) + "end\n"
 	}
+	steps = inPlace(steps + read("steps"))
 	return scripts{
-		steps:    redis.NewScript(inPlace(steps + read("steps"))),
+		steps:    redis.NewScript(steps),
+		text:     steps,
 		epoch:    compose("epoch"),
 		begin:    compose("begin"),
 		lock:     compose("lock"),
