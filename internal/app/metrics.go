@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"time"
 
 	"github.com/refundworker/refundworker/internal/bridge"
@@ -64,42 +63,16 @@ func (c *core) gatewayStates() []telemetry.GatewayState {
 	return all
 }
 
-// heard is the store's Claims, whose answers are counted. A claim that is ours is
-// an event of its own, PENDING, which no recorder sees.
-type heard struct {
-	refund.Claims
-	core *core
-}
-
-// Claim implements refund.Claims.
-func (h heard) Claim(ctx context.Context, claim refund.Claim) (claimed refund.Claimed, err error) {
-	claimed, err = h.Claims.Claim(ctx, claim)
-	if err == nil {
-		h.note(&claimed)
-	}
-	return claimed, err
-}
-
-// Resend implements refund.Claims.
-func (h heard) Resend(ctx context.Context, rec refund.Record, token string, lease time.Duration) (claimed refund.Claimed, err error) {
-	claimed, err = h.Claims.Resend(ctx, rec, token, lease)
-	if err == nil {
-		h.note(&claimed)
-	}
-	return claimed, err
-}
-
-func (h heard) note(claimed *refund.Claimed) {
-	h.core.metrics.Claimed(claimed.Answer)
+// claimed is told each answer to a claim.
+func (c *core) claimed(claimed *refund.Claimed) {
+	c.metrics.Claimed(claimed.Answer)
 	switch claimed.Answer {
 	case refund.Yours:
-		h.core.observe(claimed.Record)
+		c.observe(claimed.Record)
 	case refund.NotNow:
-		h.core.metrics.Waited(telemetry.WaitsForLimit, claimed.Wait)
+		c.metrics.Waited(telemetry.WaitsForLimit, claimed.Wait)
 	}
 }
-
-var _ refund.Claims = heard{}
 
 // observe is told each new event, once.
 func (c *core) observe(rec refund.Record) {

@@ -63,11 +63,10 @@ func (c *core) publisher() refund.Publisher {
 }
 
 func (c *core) claims() refund.Claims {
-	var next refund.Claims = c.store
-	if c.tracing != nil {
-		next = c.tracing.Claims(next)
+	if c.tracing == nil {
+		return c.store
 	}
-	return heard{next, c}
+	return c.tracing.Claims(c.store)
 }
 
 // process is work within the spans of its delivery.

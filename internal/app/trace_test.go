@@ -20,7 +20,7 @@ func TestTracingThatIsOffWrapsNothing(t *testing.T) {
 	account := &providers.Account{}
 	c.dress(account, "https://gateway.example")
 	_, plain := account.Gateway.(masked)
-	if !plain || c.records() != refund.Records(c.store) || c.claims().(heard).Claims != refund.Claims(c.store) {
+	if !plain || c.records() != refund.Records(c.store) || c.claims() != refund.Claims(c.store) {
 		t.Error("something is wrapped")
 	}
 	if _, plain := c.publisher().(*statusTopic); !plain {

@@ -84,6 +84,7 @@ func (c *core) consumer() (*consumer.Consumer, error) {
 			c.metrics.Call(r)
 			logCall(c.log, r)
 		},
+		Claimed: c.claimed,
 	}
 	r := &route{handler: handler, accounts: &c.merchants, calls: c.merchants.calls, followUps: c.followUps(), schedule: c.schedule, waited: c.metrics.Waited, tracing: c.tracing, group: c.cfg.Kafka.Group}
 	return consumer.New(c.kafka, c.producer, r, consumer.Config{

@@ -48,6 +48,9 @@ func (d *delivery) resend(ctx context.Context, rec *Record, proof lease) Verdict
 		claimed, err = d.Claims.Resend(bounded, *rec, proof.token, d.Lease)
 		return err
 	})
+	if err == nil {
+		d.heard(&claimed)
+	}
 	if err == nil && claimed.Answer == Yours {
 		return d.send(ctx, slot, &claimed.Record, held)
 	}

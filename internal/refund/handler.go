@@ -37,6 +37,9 @@ type Handler struct {
 	Token func() string
 	// Called is told every call and query with what it brought. It may be nil.
 	Called func(CallReport)
+	// Claimed is told every answer to a claim or a resend. One that is ours is an event
+	// of its own, PENDING, which no recorder sees. It may be nil.
+	Claimed func(*Claimed)
 }
 
 // CallReport is one call or query at a gateway.
@@ -118,7 +121,8 @@ func (l lease) left() time.Duration { return time.Until(l.ends) }
 // claim asks the store until it answers, then goes where the answer says.
 func (d *delivery) claim(ctx context.Context, slot *heldSlot) Verdict {
 	for {
-		claimed, lease, err := d.take(ctx)
+		var claimed Claimed
+		lease, err := d.take(ctx, &claimed)
 		switch {
 		case err != nil:
 			return d.undecided(ctx, err)
@@ -132,7 +136,7 @@ func (d *delivery) claim(ctx context.Context, slot *heldSlot) Verdict {
 		case claimed.Answer == Conflict && d.FollowUp > 0 && d.Request != claimed.Record.Request && claimed.Record.Last.Matched:
 			d.Request = claimed.Record.Request // that of a callback tells less than the request that came since
 		case claimed.Answer == Unmatched:
-			if err := d.adopt(ctx, claimed.Record); err != nil {
+			if err := d.adopt(ctx, &claimed.Record); err != nil {
 				return d.undecided(ctx, err)
 			}
 		case claimed.Answer == NotNow && claimed.Wait < d.account.MaxWait:
@@ -145,8 +149,8 @@ func (d *delivery) claim(ctx context.Context, slot *heldSlot) Verdict {
 }
 
 // adopt gives a refund that was known from a callback alone its request.
-func (d *delivery) adopt(ctx context.Context, rec Record) error {
-	_, err := d.Recorder.Note(ctx, rec, News{Source: FromWorker, Adopt: &Adoption{d.Request, d.account.Gateway.Order(d.Request)}}, d.Alive)
+func (d *delivery) adopt(ctx context.Context, rec *Record) error {
+	_, err := d.Recorder.Note(ctx, *rec, News{Source: FromWorker, Adopt: &Adoption{d.Request, d.account.Gateway.Order(d.Request)}}, d.Alive)
 	return err
 }
 
@@ -166,7 +170,7 @@ func (d *delivery) sendForFollowUp(ctx context.Context, rec *Record, held lease)
 
 // take sends one claim until it is answered: the same token each time, so a lost
 // reply is harmless, and the lease counted from before the first try.
-func (d *delivery) take(ctx context.Context) (Claimed, lease, error) {
+func (d *delivery) take(ctx context.Context, claimed *Claimed) (lease, error) {
 	claim := Claim{
 		Request: d.Request, Provider: d.account.Provider, Order: d.account.Gateway.Order(d.Request),
 		Token: d.Token(), Lease: d.Lease, FollowUp: d.FollowUp, Place: d.Place, FirstSeen: d.FirstSeen,
@@ -175,12 +179,20 @@ func (d *delivery) take(ctx context.Context) (Claimed, lease, error) {
 	held := lease{token: claim.Token, ends: time.Now().Add(d.Lease)}
 	bounded, cancel := context.WithTimeout(ctx, min(claimPatience, d.Lease))
 	defer cancel()
-	var claimed Claimed
 	err := d.Recorder.persist(bounded, "claim", func() (err error) {
-		claimed, err = d.Claims.Claim(bounded, claim)
+		*claimed, err = d.Claims.Claim(bounded, claim)
 		return err
 	})
-	return claimed, held, err
+	if err == nil {
+		d.heard(claimed)
+	}
+	return held, err
+}
+
+func (d *delivery) heard(claimed *Claimed) {
+	if d.Claimed != nil {
+		d.Claimed(claimed)
+	}
 }
 
 // claimPatience is how long a claim is tried while the work holds its lane and its
