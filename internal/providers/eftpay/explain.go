@@ -49,15 +49,6 @@ func (g *Gateway) ExplainCallback(body []byte) account.Explanation {
 	return x
 }
 
-// sortedNames appends them to what is empty.
-func sortedNames(names []string, f fields) []string {
-	for name := range f {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
 // matches says whether secret i signed the text.
 func (k *keyring) matches(i int, sign, signed string) bool {
 	return subtle.ConstantTimeCompare([]byte(sign), []byte(signature(k.accepted[i], signed))) == 1

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 	"unicode/utf8"
 )
@@ -47,6 +48,16 @@ func (k *keyring) appendCanonical(text []byte, f fields) []byte {
 	return text
 }
 
+// sortedNames appends the names of fields to an empty list, which whoever signs has
+// on the stack.
+func sortedNames(names []string, f fields) []string {
+	for name := range f {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
 // usualBytes are enough for most of what is signed.
 const usualBytes = 512
 
@@ -54,15 +65,18 @@ const usualBytes = 512
 // (no HMAC: four integrators agree, see the package's sources).
 func signature(secret, canonical string) string { return hexSum([]byte(secret + canonical)) }
 
-func hexSum(text []byte) string {
-	sum := sha256.Sum256(text)
-	return string(hex.AppendEncode(text[:0], sum[:]))
+// signatureOf is signature(secret, k.canonical(f)), of a text that most fields leave
+// on the stack.
+func (k *keyring) signatureOf(secret string, f fields) string {
+	text := append(make([]byte, 0, 2*usualBytes), secret...)
+	return hexSum(k.appendCanonical(text, f))
 }
 
-// signatureOf is the signature over the canonical text of fields.
-func (k *keyring) signatureOf(f fields, secret string) string {
-	text := append(make([]byte, 0, 2*usualBytes), secret...) // on the stack, for most
-	return hexSum(k.appendCanonical(text, f))
+func hexSum(text []byte) string {
+	sum := sha256.Sum256(text)
+	var digits [2 * len(sum)]byte
+	hex.Encode(digits[:], sum[:])
+	return string(digits[:])
 }
 
 // sign stamps the fields with now, signs them, and answers the body that holds
@@ -74,7 +88,7 @@ func (k *keyring) sign(f fields, now time.Time) ([]byte, error) {
 		}
 	}
 	f["time"] = now.In(zone).Format(stamp)
-	f["sign"] = k.signatureOf(f, k.secret)
+	f["sign"] = k.signatureOf(k.secret, f)
 	return written(f), nil
 }
 
@@ -131,7 +145,7 @@ func (k *keyring) verify(f fields) verdict {
 	}
 	right := 0
 	for _, secret := range k.accepted {
-		right |= subtle.ConstantTimeCompare([]byte(sign), []byte(k.signatureOf(f, secret)))
+		right |= subtle.ConstantTimeCompare([]byte(sign), []byte(k.signatureOf(secret, f)))
 	}
 	if right == 1 {
 		return genuine
