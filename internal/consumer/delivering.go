@@ -164,7 +164,7 @@ func (d *delivering) writeFailed(v Verdict, err error) time.Duration {
 
 func (d *delivering) count(v Verdict) { d.session.c.cfg.Metrics.delivered(d.Topic, kindNames[v.kind]) }
 
-// itsWork is what most wait for.
+// itsWork is what each delivery waits for while its work runs: one text for all.
 var itsWork = "its work"
 
 func (d *delivering) setWaits(why string) { d.waits.Store(&why) }

@@ -43,7 +43,7 @@ type partition struct {
 	tracker *tracker
 	end     atomic.Int64 // the last stable offset as of the last fetch; -1 unknown
 
-	noneAway time.Time // when the feed last found that none of its messages could be turned away
+	noneAway time.Time // the feed's: when it last found that none of its messages could be turned away
 
 	mu        sync.Mutex
 	trouble   string // why it cannot be read, now
@@ -84,7 +84,7 @@ func (p *partition) feed(ctx context.Context) {
 			if !p.take(ctx, r) {
 				return
 			}
-			records[i] = kafka.Record{} // it may be done long before the last of them finds room
+			records[i] = kafka.Record{} // else it stays in memory until the last of them has found room, done or not
 		}
 		p.tracker.read(p.source.Offset())
 	}

@@ -34,8 +34,8 @@ func newTracker(start int64, window *window) *tracker {
 	return &tracker{window: window, position: max(start, -1), freed: make(chan struct{})}
 }
 
-// room is nil when one more delivery fits, else a channel that closes when one of this partition's is done. What others give
-// back to the window closes it not: who waits for them looks again.
+// room is nil when one more delivery fits, else a channel that closes when one of this partition's is done. It does not
+// close when others give back to the window: who waits looks again now and then.
 func (t *tracker) room() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()

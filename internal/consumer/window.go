@@ -23,7 +23,7 @@ type window struct {
 // enough for these.
 func newWindow(partitions, inFlight int) *window {
 	most := max(windowAll, 2*inFlight)
-	return &window{most: int64(most), least: int64(max(windowLeast, most/(2*max(partitions, 1))))}
+	return &window{most: int64(most), least: int64(max(windowLeast, most/(2*partitions)))}
 }
 
 // fits says whether one more delivery may be added by a partition that holds so many, of so many bytes. Others may add
