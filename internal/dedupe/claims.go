@@ -20,7 +20,7 @@ var answers = map[string]refund.ClaimAnswer{
 // Claim implements refund.Claims (lua/claim.lua). Errors: *refund.Unavailable.
 func (s *Store) Claim(ctx context.Context, c refund.Claim) (answer refund.Claimed, err error) {
 	if err := checkClaim(c); err != nil {
-		return refund.Claimed{}, err
+		return answer, err
 	}
 	k, req := s.keys(c.Request.Merchant), &c.Request
 	reply, err := s.run(ctx, "claim", req.Merchant,
@@ -42,7 +42,7 @@ func (s *Store) Claim(ctx context.Context, c refund.Claim) (answer refund.Claime
 // *refund.Unavailable.
 func (s *Store) Resend(ctx context.Context, rec refund.Record, token string, lease time.Duration) (answer refund.Claimed, err error) {
 	if token == "" {
-		return refund.Claimed{}, errors.New("dedupe: resend without a token")
+		return answer, errors.New("dedupe: resend without a token")
 	}
 	key, k := rec.Key(), s.keys(rec.Request.Merchant)
 	reply, err := s.runAt(ctx, "resend", key.Merchant, rec.Epoch,
@@ -53,7 +53,7 @@ func (s *Store) Resend(ctx context.Context, rec refund.Record, token string, lea
 		return refund.Claimed{Answer: refund.NotYours, Record: now}, err
 	}
 	if err != nil {
-		return refund.Claimed{}, err
+		return answer, err
 	}
 	err = claimed(&answer, key, reply)
 	return answer, err

@@ -101,7 +101,7 @@ func errDamaged(key refund.Key) error {
 	return fmt.Errorf("dedupe: the stored record of %s is damaged: empty its merchant's Redis, which has it rebuilt from the status topic (docs/redis.md)", key)
 }
 
-// unpack reads what pack and the scripts wrote into r, which is new.
+// unpack reads into r, which is new, what pack and the scripts wrote.
 func unpack(r *refund.Record, key refund.Key, value string) error {
 	h := header{rest: value}
 	if form := h.text(); form != format {

@@ -16,7 +16,7 @@ const (
 	stepsMost = 64 // of one pipeline: Redis does nothing else meanwhile, some 20 us each
 )
 
-// step is one of lua/steps.lua on its way; answer and err are set before done is closed.
+// step is one of those that lua/steps.lua takes, on its way; answer and err are set before done is closed.
 type step struct {
 	ctx        context.Context
 	name       string
@@ -41,10 +41,7 @@ func (s *Store) take(one *step) ([]any, error) {
 	}
 	err = shared.(*pipeline).take(one)
 	if _, refused := errors.AsType[redis.Error](err); refused {
-		var answers []any
-		if answers, err = s.scripts.steps.Run(one.ctx, s.client, one.keys, one.appendTo(nil)...).Slice(); err == nil {
-			err = handOut([]*step{one}, answers)
-		}
+		err = handOut([]*step{one}, s.scripts.steps.Run(one.ctx, s.client, one.keys, one.appendTo(nil)...))
 	}
 	if err != nil {
 		return nil, err
@@ -66,8 +63,12 @@ func (one *step) appendTo(args []any) []any {
 	return args
 }
 
-// handOut gives each step its answer.
-func handOut(steps []*step, answers []any) error {
+// handOut gives each step of a script its answer.
+func handOut(steps []*step, script *redis.Cmd) error {
+	answers, err := script.Slice()
+	if err != nil {
+		return err
+	}
 	if len(answers) != len(steps) {
 		return fmt.Errorf("dedupe: a script answered %d steps, want %d", len(answers), len(steps))
 	}
@@ -77,12 +78,12 @@ func handOut(steps []*step, answers []any) error {
 	return nil
 }
 
-// pipeline is the way to one server.
+// pipeline is the way to one server. What goes in it at a time is parted into batches, the steps of one script each.
 type pipeline struct {
 	server *redis.Client
 	script *redis.Script
 	text   string // of the script
-	slots  bool   // it is one of a cluster: a script has one slot, so one merchant
+	slots  bool   // the server is one of a cluster: a script has one slot, so one merchant
 
 	mu      sync.Mutex
 	waiting []*step
@@ -108,7 +109,7 @@ func (p *pipeline) take(one *step) error {
 // run sends until nobody waits.
 func (p *pipeline) run() {
 	for steps := p.next(); steps != nil; steps = p.next() {
-		p.send(p.scripts(steps))
+		p.send(p.batches(steps))
 	}
 }
 
@@ -130,32 +131,30 @@ func (p *pipeline) next() (steps []*step) {
 	return steps
 }
 
-// scripts parts steps into those that one script may take.
-func (p *pipeline) scripts(steps []*step) (scripts [][]*step) {
+// batches parts steps into those that one script may take.
+func (p *pipeline) batches(steps []*step) (batches [][]*step) {
 	if !p.slots {
 		return [][]*step{steps}
 	}
 	slices.SortStableFunc(steps, func(a, b *step) int { return strings.Compare(a.keys[0], b.keys[0]) })
 	for from, i := 0, 1; i <= len(steps); i++ {
 		if i == len(steps) || steps[i].keys[0] != steps[from].keys[0] {
-			scripts = append(scripts, steps[from:i])
+			batches = append(batches, steps[from:i])
 			from = i
 		}
 	}
-	return scripts
+	return batches
 }
 
-// send sends the script's hash, and the script to a server that does not have it.
-func (p *pipeline) send(scripts [][]*step) {
-	cmds := p.exec(scripts, "evalsha", p.script.Hash())
+// send sends the script's hash, and the script to a server that does not have it. It may have got it between two batches:
+// the steps of the later one are taken twice then, as when a reply is lost.
+func (p *pipeline) send(batches [][]*step) {
+	cmds := p.exec(batches, "evalsha", p.script.Hash())
 	if redis.HasErrorPrefix(cmds[0].Err(), "NOSCRIPT") {
-		cmds = p.exec(scripts, "eval", p.text)
+		cmds = p.exec(batches, "eval", p.text)
 	}
-	for i, steps := range scripts {
-		answers, err := cmds[i].Slice()
-		if err == nil {
-			err = handOut(steps, answers)
-		}
+	for i, steps := range batches {
+		err := handOut(steps, cmds[i])
 		for _, one := range steps {
 			one.err = err
 			close(one.done)
@@ -163,28 +162,28 @@ func (p *pipeline) send(scripts [][]*step) {
 	}
 }
 
-func (p *pipeline) exec(scripts [][]*step, how, script string) []*redis.Cmd {
+func (p *pipeline) exec(batches [][]*step, how, script string) []*redis.Cmd {
 	pipe := p.server.Pipeline()
-	cmds := make([]*redis.Cmd, len(scripts))
-	for i, steps := range scripts {
+	cmds := make([]*redis.Cmd, len(batches))
+	for i, steps := range batches {
 		cmds[i] = pipe.Do(context.Background(), command(steps, how, script)...)
 	}
 	_, _ = pipe.Exec(context.Background()) // the client's time-outs bound it; each command has its own error
 	return cmds
 }
 
+// command is one batch: Redis wants the number of all keys, them, and then what appendTo tells of each step.
 func command(steps []*step, how, script string) []any {
-	values := 3
+	keys, args := 0, 0
 	for _, one := range steps {
-		values += len(one.keys) + 3 + len(one.args)
+		keys, args = keys+len(one.keys), args+3+len(one.args)
 	}
-	command := append(make([]any, 0, values), how, script, 0)
+	command := append(make([]any, 0, 3+keys+args), how, script, keys)
 	for _, one := range steps {
 		for i := range one.keys {
 			command = append(command, &one.keys[i])
 		}
 	}
-	command[2] = len(command) - 3
 	for _, one := range steps {
 		command = one.appendTo(command)
 	}

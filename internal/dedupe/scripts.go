@@ -27,12 +27,12 @@ var clockOfServer string
 // scripts are sent by their hash, and in full where the server does not have
 // them (after a restart, a failover, a SCRIPT FLUSH).
 type scripts struct {
-	steps                                                *redis.Script // of all that goes on under an epoch
-	text                                                 string        // of steps
+	steps                                                *redis.Script // takes all that goes on under an epoch
+	text                                                 string        // of steps: redis.Script does not tell it
 	epoch, begin, lock, unlock, restore, notes, identity *redis.Script
 }
 
-// stepNames are the files of the steps that lua/steps.lua takes.
+// stepNames are the steps that lua/steps.lua takes, and their files.
 var stepNames = []string{"claim", "resend", "record", "load", "published", "note"}
 
 // scriptsOfServer are those that go by the server's clock.
@@ -46,28 +46,29 @@ func load(clock string) scripts {
 		}
 		return string(source) + "\n"
 	}
-	compose := func(names ...string) *redis.Script {
+	compose := func(names ...string) string {
 		text := clock + read("lib")
 		for _, name := range names {
 			text += read(name)
 		}
-		return redis.NewScript(inPlace(text))
+		return text
 	}
-	steps := clock + read("lib") + read("form") + read("order") + read("rate") + "local steps = {}\n"
+	script := func(names ...string) *redis.Script { return redis.NewScript(inPlace(compose(names...))) }
+	text := compose("form", "order", "rate") + "local steps = {}\n"
 	for _, name := range stepNames {
-		steps += "function steps." + name + "()\n" + read(name) + "end\n"
+		text += "function steps." + name + "()\n" + read(name) + "end\n"
 	}
-	steps = inPlace(steps + read("steps"))
+	text = inPlace(text + read("steps"))
 	return scripts{
-		steps:    redis.NewScript(steps),
-		text:     steps,
-		epoch:    compose("epoch"),
-		begin:    compose("begin"),
-		lock:     compose("lock"),
-		unlock:   compose("unlock"),
-		restore:  compose("form", "order", "restore"),
-		notes:    compose("notes"),
-		identity: compose("identity"),
+		steps:    redis.NewScript(text),
+		text:     text,
+		epoch:    script("epoch"),
+		begin:    script("begin"),
+		lock:     script("lock"),
+		unlock:   script("unlock"),
+		restore:  script("form", "order", "restore"),
+		notes:    script("notes"),
+		identity: script("identity"),
 	}
 }
 
