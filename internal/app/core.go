@@ -110,7 +110,7 @@ func (c *core) open() error {
 		return err
 	}
 	c.merchants.put(accounts, c.cfg.Merchants)
-	if c.signals != nil {
+	if c.signals != nil { // then it is ours alone: ReloadOn
 		forget(c.cfg)
 	}
 	c.recorder = &refund.Recorder{

@@ -13,7 +13,8 @@ import (
 type Option func(*core)
 
 // ReloadOn has the configuration's file read again at each signal. The configuration
-// given beside it is for nobody else: what is not needed any more is forgotten.
+// that is run with it is nobody else's: once the accounts are made, most of it is
+// forgotten (config.Config.Forget).
 func ReloadOn(signals <-chan os.Signal) Option { return func(c *core) { c.signals = signals } }
 
 // followSignals reloads until ctx ends.
