@@ -55,7 +55,7 @@ func (c *Config) Compare(next *Config) Changes {
 			changes.Credentials = append(changes.Credentials, tls.path+".cert_file")
 		}
 	}
-	added := map[string]*Merchant{}
+	added := map[string]*Merchant{} // all of next, less those that c has
 	for i := range next.Merchants {
 		added[next.Merchants[i].Name] = &next.Merchants[i]
 	}

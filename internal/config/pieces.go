@@ -2,6 +2,7 @@ package config
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -108,44 +109,40 @@ func pieces(text string) (frame string, entries []piece) {
 	if key == nil || strings.ContainsAny(text, "\r\t") {
 		return "", nil
 	}
-	dash, first, begun, above := "", 0, 0, 0 // of the entry that is read: where and at which line it begins
-	at, line, end := key[1], strings.Count(text[:key[1]], "\n"), len(text)
-	cut := func(close string) {
-		if first == 0 {
-			first = at
-		} else {
-			entries = append(entries, piece{text[begun:at] + close, above, close != ""})
-		}
-		begun, above = at, line
-	}
-	for next := range strings.Lines(text[at:]) {
-		bare := strings.TrimLeft(next, " ")
-		indent := next[:len(next)-len(bare)]
+	lines := slices.Collect(strings.Lines(text))
+	dash, end := "", len(lines) // of all entries; the line behind the last
+	var starts []int            // lines of the entries but for the first
+	for i := strings.Count(text[:key[1]], "\n"); i < end; i++ {
+		bare := strings.TrimLeft(lines[i], " ")
+		itsDash := lines[i][:len(lines[i])-len(bare)] + "-"
 		isEntry := strings.HasPrefix(bare, "- ") || bare == "-\n"
 		switch {
 		case bare == "\n" || strings.HasPrefix(bare, "#"):
-		case dash == "" && isEntry:
-			dash = indent + "-"
-		case isEntry && indent+"-" == dash:
-			cut(dash + " {}")
-		case otherKey.MatchString(next) && dash != "": // behind the merchants
-			end = at
-		case len(indent) < len(dash) || dash == "":
+		case isEntry && dash == "":
+			dash = itsDash
+		case isEntry && itsDash == dash:
+			starts = append(starts, i)
+		case dash != "" && otherKey.MatchString(lines[i]): // behind the merchants
+			end = i
+		case len(itsDash) <= len(dash) || dash == "":
 			return "", nil
 		}
-		if end < len(text) {
-			break
-		}
-		at, line = at+len(next), line+1
 	}
-	if first == 0 {
+	if len(starts) == 0 {
 		return "", nil
 	}
-	if end < len(text) {
-		cut(dash + " {}")
-	} else {
-		cut("")
+	closing := dash + " {}"
+	for n, from := range starts {
+		to := end
+		if n+1 < len(starts) {
+			to = starts[n+1]
+		}
+		one := piece{text: strings.Join(lines[from:to], ""), above: from, closed: to < len(lines)}
+		if one.closed {
+			one.text += closing
+		}
+		entries = append(entries, one)
 	}
-	lines := strings.Count(text[first:end], "\n")
-	return text[:first] + strings.Repeat("\n", max(0, lines-1)) + dash + " {}\n" + text[end:], entries
+	before, behind := strings.Join(lines[:starts[0]], ""), strings.Join(lines[end:], "")
+	return before + strings.Repeat("\n", end-starts[0]-1) + closing + "\n" + behind, entries
 }
