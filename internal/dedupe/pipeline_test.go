@@ -21,7 +21,7 @@ import (
 // counter counts round trips and the claims in them, and can hold them up or refuse what has several steps.
 type counter struct {
 	pipelines, claims atomic.Int64
-	hold              chan struct{} // nil: at once
+	came, hold        chan struct{} // told of each that is held up; closed when none is any more
 	refuse            error         // of scripts with more than one claim
 }
 
@@ -51,8 +51,10 @@ func (c *counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 				cmd.SetErr(c.refuse)
 			}
 		}
-		if c.hold != nil {
+		select {
+		case c.came <- struct{}{}:
 			<-c.hold
+		case <-c.hold:
 		}
 		if refused {
 			return c.refuse
@@ -62,15 +64,13 @@ func (c *counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 }
 
 // holdUp lets two steps go that are held up, so that what comes next waits and goes together once release is called.
-func (c *counter) holdUp(t *testing.T, client redis.UniversalClient, step func(i int)) (release func()) {
-	c.hold = make(chan struct{})
+func (c *counter) holdUp(client redis.UniversalClient, step func(i int)) (release func()) {
+	c.came, c.hold = make(chan struct{}), make(chan struct{})
 	client.AddHook(c)
 	var held sync.WaitGroup
 	for i := range 2 { // one pipeline each
 		held.Go(func() { step(i) })
-		for c.pipelines.Load() <= int64(i) {
-			time.Sleep(time.Millisecond)
-		}
+		<-c.came
 	}
 	return func() {
 		close(c.hold)
@@ -78,6 +78,7 @@ func (c *counter) holdUp(t *testing.T, client redis.UniversalClient, step func(i
 	}
 }
 
+// await returns once so many steps wait; nothing tells of that, so it looks again and again.
 func await(t *testing.T, store *dedupe.Store, waiting int) {
 	for began := time.Now(); store.Waiting() < waiting; time.Sleep(time.Millisecond) {
 		if time.Since(began) > time.Minute {
@@ -116,7 +117,7 @@ func manyStepsAreFewRoundTrips(t *testing.T, client redis.UniversalClient) {
 			}
 		})
 	}
-	release := count.holdUp(t, client, func(i int) { claim(t.Context(), i) })
+	release := count.holdUp(client, func(i int) { claim(t.Context(), i) })
 	gone, leave := context.WithCancel(t.Context())
 	for i := range many {
 		claim(t.Context(), 2+i)
@@ -152,7 +153,7 @@ func TestBehindAProxyThatKeepsToSlots(t *testing.T) {
 		}
 	}
 	claimAll(t, store, 1, 1)
-	release := count.holdUp(t, client, load)
+	release := count.holdUp(client, load)
 	var all sync.WaitGroup
 	all.Go(func() { claimAll(t, store, 12, 3) })
 	await(t, store, 36)
@@ -200,7 +201,7 @@ func stepsOfOneScript(t *testing.T, client redis.UniversalClient) {
 		}
 	}
 	load(0) // the script is there
-	release := new(counter).holdUp(t, client, load)
+	release := new(counter).holdUp(client, load)
 
 	var all sync.WaitGroup
 	steps := 0
