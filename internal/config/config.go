@@ -202,7 +202,7 @@ func Load(path string, options ...Option) (*Config, error) {
 // with many merchants that is most of it. It is for whoever has made all accounts.
 // Account().Decode is an error from then on, and MerchantFinding knows no place.
 func (c *Config) Forget() {
-	c.doc.lines, c.doc.root, c.doc.masks, c.doc.broken = []string{"(not shown)"}, nil, &masks{}, nil
+	c.doc.lines, c.doc.root, c.doc.masks, c.doc.broken = notShown, nil, &masks{}, nil
 	for i := range c.Merchants {
 		c.Merchants[i].block = nil
 	}

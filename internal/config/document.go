@@ -21,11 +21,14 @@ type document struct {
 	broken map[string]bool // paths with a finding: what is below is not looked at again
 }
 
+// notShown are the lines of a file that none is shown of.
+var notShown = []string{"(not shown)"}
+
 func newDocument(file string, text []byte, skip bool) *document {
 	d := &document{file: file, skip: skip, broken: map[string]bool{}, masks: &masks{open: map[string]bool{}, seen: map[shared]bool{}}}
 	if len(text) > mostBytes {
 		d.add(place{1, 1}, fmt.Sprintf("larger than %d bytes: no configuration is", mostBytes))
-		d.lines = []string{"(not shown)"}
+		d.lines = notShown
 		return d
 	}
 	for line := range strings.Lines(strings.ToValidUTF8(string(text), "\ufffd")) {
