@@ -78,15 +78,7 @@ func (r *Recorder) note(ctx context.Context, noted *Noted, news *News, alive Ali
 
 // record decides and compares-and-sets until nobody came between.
 func (r *Recorder) record(ctx context.Context, noted *Noted, news *News) error {
-	within := ctx
 	for {
-		if within == ctx && ctx.Err() != nil {
-			// The answer of a call is recorded also when the drain's bound has passed. To
-			// try once more what was under way then is safe, by compare-and-set.
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
-			defer cancel()
-			within = last
-		}
 		d := decide(&noted.Record, news, time.Now())
 		endLease := ""
 		if news.Token != "" && noted.Record.Token == news.Token && !d.Resend && !news.KeepLease {
@@ -97,25 +89,40 @@ func (r *Recorder) record(ctx context.Context, noted *Noted, news *News) error {
 			return nil
 		}
 		var stored Record
-		won := false
-		err := r.persist(within, "record", func() (err error) {
-			stored, won, err = r.Records.Record(within, d.Record, endLease)
+		won, err := r.store(ctx, &d.Record, endLease, &stored)
+		if err != nil {
 			return err
-		})
-		switch {
-		case err != nil && within == ctx && ctx.Err() != nil: // the last words are left
-		case err != nil:
-			return err
-		case won:
+		}
+		if won {
 			if d.Event && r.Observe != nil {
 				r.Observe(stored)
 			}
 			noted.Record, noted.Ask, noted.Resend = stored, d.Ask, d.Resend
 			return nil
-		default:
-			onward(&noted.Record, &stored)
+		}
+		onward(&noted.Record, &stored)
+	}
+}
+
+// store is one compare-and-set, tried until it is answered. The answer of a call is
+// recorded also when the drain's bound has passed: the last tries begin then. The
+// one that was cut off may have been taken; the same again is answered as it was.
+func (r *Recorder) store(ctx context.Context, next *Record, endLease string, stored *Record) (won bool, err error) {
+	try := func(ctx context.Context) error {
+		return r.persist(ctx, "record", func() (err error) {
+			*stored, won, err = r.Records.Record(ctx, *next, endLease)
+			return err
+		})
+	}
+	if ctx.Err() == nil {
+		if err = try(ctx); err == nil || ctx.Err() == nil {
+			return won, err
 		}
 	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer cancel()
+	err = try(last)
+	return won, err
 }
 
 // onward makes of the record the one to decide on after somebody came between: what

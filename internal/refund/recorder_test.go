@@ -50,6 +50,39 @@ func TestTheLastWordOutlivesTheDrain(t *testing.T) {
 	})
 }
 
+// mute is a store whose first answer to a record is lost with the context of whoever asked.
+type mute struct {
+	refund.Records
+	asked func()
+}
+
+func (m *mute) Record(ctx context.Context, next refund.Record, endLease string) (refund.Record, bool, error) {
+	rec, won, err := m.Records.Record(ctx, next, endLease)
+	if m.asked != nil {
+		m.asked()
+		m.asked = nil
+		<-ctx.Done()
+		return refund.Record{}, false, ctx.Err()
+	}
+	return rec, won, err
+}
+
+// What was stored while the drain ended is not decided anew: its event is told.
+func TestAnEventWhoseAnswerTheDrainCutOffIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		w.handler.Recorder.Records = &mute{w.store, func() { time.AfterFunc(time.Millisecond, cancel) }}
+		var told []refund.Status
+		w.handler.Recorder.Observe = func(rec refund.Record) { told = append(told, rec.Last.Status) }
+		w.handler.Handle(ctx, refund.Work{Request: request("r1"), Place: "t/0/1", FirstSeen: time.Now(), Alive: time.Now})
+		if len(told) != 1 || told[0] != refund.StatusSucceeded {
+			t.Errorf("told: %v", told)
+		}
+	})
+}
+
 // forget empties the store and opens it under a new epoch, as a rebuild does that finds nothing on the topic.
 func (w *world) forget() {
 	w.store.Wipe()
