@@ -152,7 +152,7 @@ func (c *core) guardHooks() providers.Hooks {
 // of each step one every few seconds is written.
 func (c *core) trouble(step string, err error) {
 	var away *refund.Unavailable
-	if errors.As(err, &away) && c.lost != nil {
+	if errors.As(err, &away) && away.Closed && c.lost != nil { // all are looked at: not for a store that is slow
 		c.lost()
 	}
 	c.failed(step, err)

@@ -88,6 +88,33 @@ var sayings = []struct{ prefix, why string }{
 	{"ERR max number of clients", "Redis has its most clients: raise maxclients"},
 }
 
+// saying is what is written for a server's answer, or nothing.
+func saying(answer error) string {
+	said := saidInScript(answer.Error())
+	for _, s := range sayings {
+		if strings.HasPrefix(said, s.prefix) {
+			return s.why
+		}
+	}
+	return ""
+}
+
+// mayGoAlone says whether a script was refused for a reason that its steps, one by
+// one, may overcome: a cluster's client knows where a slot is, and a proxy may take
+// no script for several. Who is in trouble is not asked once more for each step.
+func mayGoAlone(err error) bool {
+	server, refused := errors.AsType[redis.Error](err)
+	if !refused {
+		return false
+	}
+	for _, slot := range []string{"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"} {
+		if redis.HasErrorPrefix(err, slot) {
+			return true
+		}
+	}
+	return saying(server) == ""
+}
+
 // saidInScript is what Redis said to a script's command. From version 7 on that is
 // the script's own error; before it, it stands within: "ERR Error running script
 // (call to f_...): @user_script:3: @user_script: 3: -READONLY You can't ...", and of
@@ -106,11 +133,8 @@ func saidInScript(text string) string {
 func unavailable(err error) error {
 	var server redis.Error
 	if errors.As(err, &server) && !errors.Is(err, redis.Nil) {
-		said := saidInScript(server.Error())
-		for _, s := range sayings {
-			if strings.HasPrefix(said, s.prefix) {
-				return &refund.Unavailable{Why: s.why, Err: err}
-			}
+		if why := saying(server); why != "" {
+			return &refund.Unavailable{Why: why, Err: err}
 		}
 		return fmt.Errorf("dedupe: Redis refused a step: %w", err)
 	}

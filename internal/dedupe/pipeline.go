@@ -2,7 +2,6 @@ package dedupe
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,8 +38,8 @@ func (s *Store) take(one *step) ([]any, error) {
 		_, slots := s.client.(*redis.ClusterClient)
 		shared, _ = s.queues.LoadOrStore(server, &pipeline{server: server, script: s.scripts.steps, text: s.scripts.text, slots: slots})
 	}
-	err = shared.(*pipeline).take(one)
-	if _, refused := errors.AsType[redis.Error](err); refused {
+	err = shared.(*pipeline).join(one)
+	if mayGoAlone(err) {
 		err = handOut([]*step{one}, s.scripts.steps.Run(one.ctx, s.client, one.keys, one.appendTo(nil)...))
 	}
 	if err != nil {
@@ -90,7 +89,7 @@ type pipeline struct {
 	running int
 }
 
-func (p *pipeline) take(one *step) error {
+func (p *pipeline) join(one *step) error {
 	p.mu.Lock()
 	p.waiting = append(p.waiting, one)
 	if p.running < pipelines {
