@@ -39,6 +39,7 @@ func (c *core) reload(added func(merchants []string)) {
 		c.log.Error().Err(err).Msg("the configuration is wrong; the one in use stays, nothing of the new one is taken")
 		return
 	}
+	defer forget(next)
 	changes := c.inUse.Compare(next)
 	switch {
 	case len(changes.Restart) > 0:
@@ -64,7 +65,6 @@ func (c *core) reload(added func(merchants []string)) {
 	c.toRedis.set(next.Redis.Username, next.Redis.Password, next.Redis.TLS)
 	c.merchants.put(accounts, next.Merchants)
 	c.inUse = next
-	forget(next)
 	if added != nil {
 		added(namesOf(next.Merchants))
 	}
@@ -73,7 +73,7 @@ func (c *core) reload(added func(merchants []string)) {
 	c.log.Info().Strs("added", changes.Added).Strs("changed", append(changes.Changed, changes.Credentials...)).Msg("the new configuration is in use")
 }
 
-// forget lets go of what only building the accounts needed, and gives it back to the
+// forget lets go of what only building the accounts needs, and gives it back to the
 // system: else the collector would let the heap grow to twice of it.
 func forget(cfg *config.Config) {
 	cfg.Forget()
