@@ -102,7 +102,8 @@ var (
 )
 
 // pieces are a text's merchants but for the first, and the text without them, its
-// lines where they were. Lines of a merchant are deeper than its dash, end by \n and
+// lines where they were; what closes the first comes right behind it, since a text
+// in lines (|+) takes the empty ones behind it for its own. Lines of a merchant are deeper than its dash, end by \n and
 // have no tabs: anything else is left to parseWhole.
 func pieces(text string) (frame string, entries []piece) {
 	key := merchantsKey.FindStringIndex(text)
@@ -144,5 +145,5 @@ func pieces(text string) (frame string, entries []piece) {
 		entries = append(entries, one)
 	}
 	before, behind := strings.Join(lines[:starts[0]], ""), strings.Join(lines[end:], "")
-	return before + strings.Repeat("\n", end-starts[0]-1) + closing + "\n" + behind, entries
+	return before + closing + "\n" + strings.Repeat("\n", end-starts[0]-1) + behind, entries
 }

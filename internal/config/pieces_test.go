@@ -58,6 +58,7 @@ func TestManyMerchantsAreReadByPieces(t *testing.T) {
 		"flow":     head + "- {name: a, secret: x}\n- {name: b, secret: y}\n",
 		"block":    head + "  # first\n\n  - name: a\n    secret: x\n\n  # second\n  -\n    name: b\n    key: |\n      a\n      - b\n",
 		"anchors":  "base: &b {rate: 1}\n" + head + "- &first\n  <<: *b\n  name: a\n- <<: [*first]\n  name: b\n  rate: *nobody\n",
+		"kept":     head + "- name: a\n  key: |+\n    x\n- name: b\n- name: c\n  key: >+\n    x\n\n- {name: d}\n",
 		"not last": head + "- {name: a}\n- {name: b}\n# more\nlog: {level: info}\nkafka: {twice: 1}\n",
 	} {
 		if parts, err := alike(text); err != nil || !parts {
