@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -109,10 +110,13 @@ func (c *core) open() error {
 	if err != nil {
 		return err
 	}
-	c.merchants.put(accounts, c.cfg.Merchants)
 	if c.signals != nil { // then it is ours alone: ReloadOn
-		forget(c.cfg)
+		// What only building the accounts needed goes back to the system: else the
+		// collector would let the heap grow to twice of it.
+		c.cfg.Forget()
+		debug.FreeOSMemory()
 	}
+	c.merchants.put(accounts, c.cfg.Merchants)
 	c.recorder = &refund.Recorder{
 		Records:   c.records(),
 		Publisher: c.publisher(),

@@ -39,7 +39,7 @@ func (c *core) reload(added func(merchants []string)) {
 		c.log.Error().Err(err).Msg("the configuration is wrong; the one in use stays, nothing of the new one is taken")
 		return
 	}
-	defer forget(next)
+	defer debug.FreeOSMemory() // see core.open
 	changes := c.inUse.Compare(next)
 	switch {
 	case len(changes.Restart) > 0:
@@ -63,6 +63,7 @@ func (c *core) reload(added func(merchants []string)) {
 	}
 	c.toKafka.set(next.Kafka.SASL.Username, next.Kafka.SASL.Password, next.Kafka.TLS)
 	c.toRedis.set(next.Redis.Username, next.Redis.Password, next.Redis.TLS)
+	next.Forget() // before others read it
 	c.merchants.put(accounts, next.Merchants)
 	c.inUse = next
 	if added != nil {
@@ -71,13 +72,6 @@ func (c *core) reload(added func(merchants []string)) {
 	c.metrics.Reloaded("applied")
 	c.metrics.Loaded(time.Now())
 	c.log.Info().Strs("added", changes.Added).Strs("changed", append(changes.Changed, changes.Credentials...)).Msg("the new configuration is in use")
-}
-
-// forget lets go of what only building the accounts needs, and gives it back to the
-// system: else the collector would let the heap grow to twice of it.
-func forget(cfg *config.Config) {
-	cfg.Forget()
-	debug.FreeOSMemory()
 }
 
 func namesOf(merchants []config.Merchant) (names []string) {

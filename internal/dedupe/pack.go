@@ -150,7 +150,7 @@ func unpack(r *refund.Record, key refund.Key, value string) error {
 	h.text() // the content's fingerprint is the scripts'
 	orderLen, requestLen := h.number(), h.number()
 	rest := h.rest
-	if h.bad || orderLen < 0 || requestLen < 0 || orderLen+requestLen > int64(len(rest)) {
+	if h.bad || orderLen < 0 || requestLen < 0 || orderLen > int64(len(rest)) || requestLen > int64(len(rest))-orderLen {
 		return errDamaged(key)
 	}
 	r.Order = rest[:orderLen]
