@@ -83,6 +83,7 @@ func FuzzUnpack(f *testing.F) {
 	}, "k3_6FfKwXUjoKFdWRMmXhg", ""))
 	f.Add("1|1|P|1|1|1|m|R|w|t|30000|30000|0||0|0|1|0|0|1|HKD2||0|1|\x00")
 	f.Add("1|2|3")
+	f.Add("1|1|P|1|1|1|m|R|w|t|30000|30000|0||0|0|1|0|0|1|HKD2||9223372036854775807|9223372036854775807|\x00")
 	f.Fuzz(func(t *testing.T, value string) {
 		key := refund.Key{Merchant: "M", RefundNo: "r"}
 		var rec, again refund.Record
