@@ -97,7 +97,7 @@ func (s *system) reach(ctx context.Context, needs need) error {
 			return away(ctx, fmt.Errorf("redis: %v does not answer: %w", s.Config.Redis.Addrs, err))
 		}
 	}
-	return nil
+	return ctx.Err() // they may have answered who was interrupted before
 }
 
 // watch returns nil once ctx has ended, or why Kafka has not answered for three
