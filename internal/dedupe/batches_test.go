@@ -3,7 +3,6 @@ package dedupe_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -25,13 +24,12 @@ func TestStepsTogetherAreStepsOneByOne(t *testing.T) {
 	for _, server := range servers[:2] {
 		t.Run(server.name, func(t *testing.T) {
 			client := server.dial(t)
-			wait := &gate{}
-			client.AddHook(wait)
+			count := counts(client)
 			together := 0
 			rapid.Check(t, func(r *rapid.T) {
 				one, alone := partOf(t, client)
 				other, joint := partOf(t, client)
-				b := &batches{T: r, client: client, gate: wait, stores: [2]*dedupe.Store{alone, joint}, parts: [2]*dedupetest.Part{one, other}, seen: map[string]refund.Record{}}
+				b := &batches{T: r, client: client, count: count, stores: [2]*dedupe.Store{alone, joint}, parts: [2]*dedupetest.Part{one, other}, seen: map[string]refund.Record{}}
 				for _, merchant := range dedupetest.Merchants {
 					for _, s := range b.stores {
 						if _, err := s.Begin(t.Context(), merchant, 0); err != nil {
@@ -55,7 +53,7 @@ func TestStepsTogetherAreStepsOneByOne(t *testing.T) {
 type batches struct {
 	*rapid.T
 	client redis.UniversalClient
-	gate   *gate
+	count  *counter
 	stores [2]*dedupe.Store
 	parts  [2]*dedupetest.Part
 	seen   map[string]refund.Record
@@ -100,7 +98,9 @@ func (b *batches) batch() (together int) {
 	for i, s := range steps {
 		want[i].rec, want[i].how = s.take(b.stores[0])
 	}
-	release := b.gate.holdUp(b.stores[1])
+	release := b.count.holdUp(func(int) {
+		_, _ = b.stores[1].Load(ctx, refund.Key{Merchant: dedupetest.Merchants[0], RefundNo: "none"})
+	})
 	var all sync.WaitGroup
 	var refused atomic.Int64 // before they were sent
 	for i, s := range steps {
@@ -221,43 +221,4 @@ func (b *batches) left(of int) (all []string) {
 	}
 	slices.Sort(all)
 	return slices.DeleteFunc(all, func(s string) bool { return strings.Contains(s, "sentinel") })
-}
-
-// gate holds pipelines up.
-type gate struct {
-	mu   sync.RWMutex
-	held atomic.Int64
-}
-
-func (g *gate) holdUp(s *dedupe.Store) (release func()) {
-	g.mu.Lock()
-	g.held.Store(0)
-	var held sync.WaitGroup
-	for i := range 2 {
-		held.Go(func() {
-			_, _ = s.Load(context.Background(), refund.Key{Merchant: dedupetest.Merchants[0], RefundNo: "none"})
-		})
-		for g.held.Load() <= int64(i) {
-			time.Sleep(50 * time.Microsecond)
-		}
-	}
-	return func() {
-		g.mu.Unlock()
-		held.Wait()
-	}
-}
-
-func (g *gate) DialHook(next redis.DialHook) redis.DialHook {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
-}
-func (g *gate) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
-func (g *gate) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		if cmds[0].Name() != "hello" {
-			g.held.Add(1)
-			g.mu.RLock()
-			defer g.mu.RUnlock()
-		}
-		return next(ctx, cmds)
-	}
 }

@@ -21,8 +21,16 @@ import (
 // counter counts round trips and the claims in them, and can hold them up or refuse what has several steps.
 type counter struct {
 	pipelines, claims atomic.Int64
-	came, hold        chan struct{} // told of each that is held up; closed when none is any more
+	came, hold        chan struct{} // told of each that is held up; closed where none is
 	refuse            error         // of scripts with more than one claim
+}
+
+// counts has a counter look at all that the client sends from now on.
+func counts(client redis.UniversalClient) *counter {
+	c := &counter{came: make(chan struct{}), hold: make(chan struct{})}
+	close(c.hold)
+	client.AddHook(c)
+	return c
 }
 
 func (c *counter) DialHook(next redis.DialHook) redis.DialHook {
@@ -64,9 +72,8 @@ func (c *counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 }
 
 // holdUp lets two steps go that are held up, so that what comes next waits and goes together once release is called.
-func (c *counter) holdUp(client redis.UniversalClient, step func(i int)) (release func()) {
-	c.came, c.hold = make(chan struct{}), make(chan struct{})
-	client.AddHook(c)
+func (c *counter) holdUp(step func(i int)) (release func()) {
+	c.hold = make(chan struct{})
 	var held sync.WaitGroup
 	for i := range 2 { // one pipeline each
 		held.Go(func() { step(i) })
@@ -103,7 +110,7 @@ func manyStepsAreFewRoundTrips(t *testing.T, client redis.UniversalClient) {
 	if _, err := store.Claim(t.Context(), claimFor("first", "first")); err != nil { // the script is there, and the epoch known
 		t.Fatal(err)
 	}
-	count := &counter{}
+	count := counts(client)
 	const many = 400
 	var all sync.WaitGroup
 	claim := func(ctx context.Context, i int) {
@@ -117,7 +124,7 @@ func manyStepsAreFewRoundTrips(t *testing.T, client redis.UniversalClient) {
 			}
 		})
 	}
-	release := count.holdUp(client, func(i int) { claim(t.Context(), i) })
+	release := count.holdUp(func(i int) { claim(t.Context(), i) })
 	gone, leave := context.WithCancel(t.Context())
 	for i := range many {
 		claim(t.Context(), 2+i)
@@ -146,14 +153,15 @@ func TestStepsOfOneScriptAreTakenEachForItself(t *testing.T) {
 func TestBehindAProxyThatKeepsToSlots(t *testing.T) {
 	client := servers[0].dial(t)
 	store := dedupe.New(client, dedupe.Options{Prefix: "refund", Retention: retention})
-	count := &counter{refuse: proxyError("ERR eval/evalsha command keys must be in same slot")}
 	load := func(i int) {
 		if _, err := store.Load(t.Context(), refund.Key{Merchant: "M0", RefundNo: fmt.Sprint("none", i)}); err != nil {
 			t.Error(err)
 		}
 	}
 	claimAll(t, store, 1, 1)
-	release := count.holdUp(client, load)
+	count := counts(client)
+	count.refuse = proxyError("ERR eval/evalsha command keys must be in same slot")
+	release := count.holdUp(load)
 	var all sync.WaitGroup
 	all.Go(func() { claimAll(t, store, 12, 3) })
 	await(t, store, 36)
@@ -201,7 +209,7 @@ func stepsOfOneScript(t *testing.T, client redis.UniversalClient) {
 		}
 	}
 	load(0) // the script is there
-	release := new(counter).holdUp(client, load)
+	release := counts(client).holdUp(load)
 
 	var all sync.WaitGroup
 	steps := 0
